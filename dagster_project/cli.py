@@ -1,0 +1,198 @@
+"""The console program `mainbank`: thin commands over the rooms. What a command does is in the room it calls."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dagster_project.lib.environment import Environment, parse_as_of
+from warehouse.errors import UserError
+from warehouse.home import Home
+
+application = typer.Typer(
+    name="mainbank",
+    help="A customer warehouse and mining pipeline for banks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+sources = typer.Typer(help="What a bank brings, and how it is mapped.", no_args_is_help=True)
+release = typer.Typer(help="What readers open.", no_args_is_help=True)
+quarantine = typer.Typer(help="Rows that could not be landed.", no_args_is_help=True)
+application.add_typer(sources, name="sources")
+application.add_typer(release, name="release")
+application.add_typer(quarantine, name="quarantine")
+
+console = Console(highlight=False)
+
+SourceOption = Annotated[
+    str | None, typer.Option(help="A shipped mapping (berka), a bank's folder, or a mapping file.")
+]
+DataOption = Annotated[Path | None, typer.Option(help="The folder with the bank's deliveries.")]
+
+
+def home_of_process() -> Home:
+    """``MAINBANK_HOME``, or the folder ``data`` where the command is given."""
+    return Home(Path(os.environ.get("MAINBANK_HOME") or "data").resolve())
+
+
+@application.command()
+def run(
+    source: SourceOption = None,
+    data: DataOption = None,
+    as_of: Annotated[str | None, typer.Option(help="Build as of this date, as 2024-03-31.")] = None,
+    customers: Annotated[int | None, typer.Option(help="Size of the generated bank.", min=1)] = None,
+) -> None:
+    """Land, transform, mine and release: the Dagster job `daily_refresh`, in this process."""
+    # Dagster and dbt take seconds to import: commands that need neither do not wait for them.
+    from dagster_project.lib.run import run_daily_refresh  # noqa: PLC0415
+
+    home = home_of_process()
+    environment = choose_environment(home, source, data, as_of, customers)
+    raise typer.Exit(run_daily_refresh(environment, console))
+
+
+def choose_environment(
+    home: Home, source: str | None, data: Path | None, as_of: str | None, customers: int | None
+) -> Environment:
+    """What to run on: the bank that is named, or the generated one.
+
+    Raises
+    ------
+    UserError
+        If a bank is named without its data, or data without a bank.
+    """
+    from warehouse.sample_bank.berka_shape import BANK, ensure_generated  # noqa: PLC0415
+
+    day = parse_as_of(as_of)
+    if source is None and data is None:
+        home.prepare()
+        console.print("No SOURCE given: a small generated bank is used.")
+        return Environment(home.root, BANK, ensure_generated(home.root / "sample", customers or 300), day)
+    if source is None or data is None:
+        raise UserError(
+            "a bank is its mapping and its data, and one of them is missing",
+            where="SOURCE" if source is None else "DATA",
+            valid="both, or none of them for the generated bank",
+            next_step="make run SOURCE=berka DATA=/path/to/the/files",
+        )
+    if customers is not None:
+        raise UserError(
+            "the size can be chosen for the generated bank only",
+            where="CUSTOMERS",
+            found=f"{customers} beside SOURCE={source}",
+            next_step="leave CUSTOMERS out, or SOURCE and DATA",
+        )
+    if not data.is_dir():
+        raise UserError(
+            "the folder with the deliveries is not there",
+            where="DATA",
+            found=str(data),
+            valid="an existing folder",
+        )
+    return Environment(home.root, source, data.resolve(), day)
+
+
+@application.command()
+def dev(
+    source: SourceOption = None,
+    data: DataOption = None,
+    port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+) -> None:
+    """Start the Dagster UI on this home, with the schedules."""
+    from dagster_project.lib.run import prepare_dagster, remembered_environment  # noqa: PLC0415
+
+    home = home_of_process()
+    if source is None and data is None and (known := remembered_environment(home)) is not None:
+        environment = known
+    else:
+        environment = choose_environment(home, source, data, None, None)
+    prepare_dagster(environment)
+    raise typer.Exit(
+        subprocess.run(
+            [
+                str(Path(sys.executable).with_name("dagster")),
+                "dev",
+                "--module-name",
+                "dagster_project.definitions",
+                "--port",
+                str(port),
+            ],
+            env={**os.environ, **environment.variables()},
+            check=False,
+        ).returncode
+    )
+
+
+@sources.command("check")
+def sources_check(
+    mapping: Annotated[str, typer.Argument(help="A mapping file, a bank's folder, or a shipped name.")],
+    data: DataOption = None,
+) -> None:
+    """Say what of a mapping fits the contract (and, with --data, the files), what is missing, what it will do."""
+    from warehouse.sources.bank import load_bank  # noqa: PLC0415
+    from warehouse.sources.validation import check_mapping  # noqa: PLC0415
+
+    lines = check_mapping(load_bank(mapping), data)
+    table = Table("", "where", "what", box=None, pad_edge=False)
+    for line in lines:
+        table.add_row(line.status, line.where, line.what)
+    console.print(table)
+    raise typer.Exit(2 if any(line.status == "error" for line in lines) else 0)
+
+
+@release.command("list")
+def release_list() -> None:
+    """List the releases that are kept; the one readers see is marked."""
+    from warehouse.release import list_releases  # noqa: PLC0415
+
+    for item in list_releases(home_of_process()):
+        console.print(f"{'*' if item.is_current else ' '} {item.release_id}  {item.file}")
+
+
+@release.command("rollback")
+def release_rollback(
+    release_id: Annotated[str | None, typer.Argument(help="Which; the one before the current by default.")] = None,
+) -> None:
+    """Let readers see an earlier release again."""
+    from warehouse.release import roll_back  # noqa: PLC0415
+
+    console.print(f"current is now {roll_back(home_of_process(), release_id).release_id}")
+
+
+@release.command("prune")
+def release_prune(kept: Annotated[int, typer.Option(help="How many to keep.", min=1)]) -> None:
+    """Delete the oldest releases; the current one always stays."""
+    from warehouse.release import prune  # noqa: PLC0415
+
+    for name in prune(home_of_process(), kept):
+        console.print(f"deleted {name}")
+
+
+@quarantine.command("list")
+def quarantine_list() -> None:
+    """Show what could not be landed, by delivery, column and reason; classed values are masked."""
+    from warehouse.quarantine import summarise  # noqa: PLC0415
+
+    table = Table("bank", "source", "file", "column", "reason", "rows", "first line", box=None, pad_edge=False)
+    for item in summarise(home_of_process()):
+        table.add_row(
+            item.bank, item.source, item.file, item.column, item.reason, str(item.rows), str(item.first_line)
+        )
+    console.print(table)
+
+
+def main() -> None:
+    """Entry point: a user's mistake is told without a traceback and ends with exit code 2."""
+    try:
+        application()
+    except UserError as error:
+        Console(stderr=True, highlight=False).print(f"mainbank: {error}", markup=False, soft_wrap=True)
+        sys.exit(UserError.exit_code)

@@ -1,0 +1,37 @@
+"""Jobs and schedules: when the graph runs."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from dagster_project.lib.environment import Environment
+from warehouse.sources.bank import load_bank
+
+daily_refresh = dg.define_asset_job(
+    "daily_refresh",
+    selection=dg.AssetSelection.all(),
+    description="Land what the bank delivered, bring the warehouse up to date, mine it, publish a release. | "
+    "接收当日数据，更新数据仓库，挖掘并发布。",
+)
+
+full_rebuild = dg.define_asset_job(
+    "full_rebuild",
+    selection=dg.AssetSelection.all(),
+    config={"resources": {"installation": {"config": {"is_full_rebuild": True}}}},
+    description="The same, into a new warehouse file made from landing alone. | 由已接收数据全量重建。",
+)
+
+
+@dg.definitions
+def definitions() -> dg.Definitions:
+    """The jobs, and the schedule at 02:00 in the bank's own time zone."""
+    bank = load_bank(Environment.read().source)
+    nightly = dg.ScheduleDefinition(
+        name="daily_refresh_schedule",
+        job=daily_refresh,
+        cron_schedule="0 2 * * *",
+        execution_timezone=bank.settings.time_zone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="Every night at 02:00 bank time. | 每日银行当地时间02:00。",
+    )
+    return dg.Definitions(jobs=[daily_refresh, full_rebuild], schedules=[nightly])

@@ -1,0 +1,115 @@
+"""dbt's models as assets, its tests as their checks: one pass before the mining, one after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+from dagster_dbt.asset_utils import get_asset_check_key_for_test
+
+from dagster_project.defs.resources import Installation
+from dagster_project.lib import dbt
+from dagster_project.lib.build import record_checks, row_counts
+
+MINING_RESULTS = "path:models/mining"
+"""The models that read what the miners wrote: built in the second pass."""
+
+_BLOCKED = ("fail", "error", "runtime error")
+
+
+class Translator(DagsterDbtTranslator):
+    """Keys are ``[schema, table]``; groups are the areas of the warehouse."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """Schema and table, as a query would name them."""
+        if dbt_resource_props["resource_type"] == "source":
+            return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
+        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["alias"] or dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """The area: the first folder below ``models/``, or ``seeds``."""
+        return "seeds" if dbt_resource_props["resource_type"] == "seed" else str(dbt_resource_props["fqn"][1])
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """The model's meaning, in both languages."""
+        return str(dbt_resource_props.get("description") or dbt_resource_props["name"])
+
+
+_translator = Translator(settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
+_manifest = dbt.load_manifest()
+
+
+def _run(
+    context: dg.AssetExecutionContext, installation: Installation, pass_name: str, selection: list[str]
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    """Build the models of one pass with their tests and report each; raise when a blocking test fails."""
+
+    def on_node(name: str, status: str, seconds: float) -> None:
+        context.log.debug(f"{name}: {status} ({seconds:.1f} s)")
+
+    results = dbt.invoke(
+        ["build", "--quiet", *selection],
+        environment=dbt.variables(installation),
+        on_node=on_node,
+    )
+    record_checks(installation, pass_name, results)
+    built = {
+        result.unique_id: result
+        for result in results
+        if result.resource_type in ("model", "seed") and result.is_good
+    }
+    keys = {unique_id: _translator.get_asset_spec(_manifest, unique_id, None).key for unique_id in built}
+    counts = row_counts(installation, [tuple(key.path) for key in keys.values()])
+    for unique_id, result in built.items():
+        key = keys[unique_id]
+        metadata: dict[str, Any] = {"seconds": round(result.seconds, 3)}
+        if tuple(key.path) in counts:
+            metadata["dagster/row_count"] = counts[tuple(key.path)]
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+    for result in results:
+        if result.resource_type == "test" and result.status != "skipped":
+            check = get_asset_check_key_for_test(_manifest, _translator, result.unique_id, None)
+            if check is not None:
+                yield dg.AssetCheckResult(
+                    asset_key=check.asset_key,
+                    check_name=check.name,
+                    passed=result.status == "pass",
+                    severity=(
+                        dg.AssetCheckSeverity.WARN if result.status == "warn" else dg.AssetCheckSeverity.ERROR
+                    ),
+                    metadata={"status": result.status, "failing rows": result.failures, "message": result.message},
+                )
+    wrong = [result for result in results if result.status in _BLOCKED]
+    if wrong:
+        lines = "\n".join(f"  {result.name}: {result.status}, {result.message}" for result in wrong)
+        raise dg.Failure(
+            f"{len(wrong)} models or tests of dbt did not pass; the release is not made and readers keep the one "
+            f"they have:\n{lines}\nThe SQL that was run is below {dbt.TARGET / 'compiled'}.",
+            allow_retries=False,
+        )
+
+
+@dbt_assets(
+    manifest=_manifest,
+    dagster_dbt_translator=_translator,
+    name="transformation",
+    exclude=MINING_RESULTS,
+    pool="duckdb_writer",
+)
+def transformation(context: dg.AssetExecutionContext, installation: Installation) -> Iterator[Any]:
+    """Staging, the star, the marts and the features, with their tests."""
+    yield from _run(context, installation, "transformation", ["--exclude", MINING_RESULTS])
+
+
+@dbt_assets(
+    manifest=_manifest,
+    dagster_dbt_translator=_translator,
+    name="mining_results",
+    select=MINING_RESULTS,
+    pool="duckdb_writer",
+)
+def mining_results(context: dg.AssetExecutionContext, installation: Installation) -> Iterator[Any]:
+    """What the miners found, as contracted and tested tables."""
+    yield from _run(context, installation, "mining_results", ["--select", MINING_RESULTS])

@@ -1,0 +1,102 @@
+"""The one place that reads the environment. A missing variable is an error, never a default: a default decides in silence.
+
+The console program sets every variable for what it starts; an operator who starts Dagster alone sets them by hand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from warehouse.errors import UserError
+
+VARIABLES = {
+    "MAINBANK_HOME": "the folder that holds all data of the installation",
+    "MAINBANK_SOURCE": "the bank: a shipped name, a folder with mapping.yml and bank.yml, or a mapping file",
+    "MAINBANK_DATA": "the folder with the bank's deliveries",
+}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a process of the pipeline needs to know before it opens anything.
+
+    Parameters
+    ----------
+    home : pathlib.Path
+        ``MAINBANK_HOME``, absolute.
+    source : str
+        ``MAINBANK_SOURCE``: which bank.
+    data : pathlib.Path
+        ``MAINBANK_DATA``, absolute.
+    as_of : datetime.date or None
+        ``MAINBANK_AS_OF``: build as of this date; None: as of the last complete delivery.
+    """
+
+    home: Path
+    source: str
+    data: Path
+    as_of: date | None
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str] | None = None) -> Environment:
+        """Read the environment.
+
+        Parameters
+        ----------
+        variables : mapping of str to str, optional
+            The variables; those of the process by default.
+
+        Raises
+        ------
+        UserError
+            Naming the variable that is missing or not valid.
+        """
+        found = os.environ if variables is None else variables
+        for name, meaning in VARIABLES.items():
+            if not found.get(name):
+                raise UserError(
+                    f"environment variable {name} is not set",
+                    valid=meaning,
+                    next_step="start the pipeline with `mainbank run` or `mainbank dev`, which set it, or set it",
+                )
+        return cls(
+            home=Path(found["MAINBANK_HOME"]).resolve(),
+            source=found["MAINBANK_SOURCE"],
+            data=Path(found["MAINBANK_DATA"]).resolve(),
+            as_of=parse_as_of(found.get("MAINBANK_AS_OF") or None),
+        )
+
+    def variables(self) -> dict[str, str]:
+        """The variables that make another process read this environment."""
+        return {
+            "MAINBANK_HOME": str(self.home),
+            "MAINBANK_SOURCE": self.source,
+            "MAINBANK_DATA": str(self.data),
+            "MAINBANK_AS_OF": "" if self.as_of is None else self.as_of.isoformat(),
+            "DAGSTER_HOME": str(self.home / "dagster"),
+        }
+
+
+def parse_as_of(value: str | None) -> date | None:
+    """Read an as-of date.
+
+    Raises
+    ------
+    UserError
+        If it is not a date written as ``2024-03-31``.
+    """
+    if value is None:
+        return None
+    try:
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise UserError(
+            "the as-of date cannot be read",
+            where="AS_OF",
+            found=repr(value),
+            valid="a date as 2024-03-31",
+        ) from error
