@@ -1,0 +1,34 @@
+"""Association mining: which items are held together, how sure that is, and what it says.
+
+    >>> from mining import association
+    >>> counted = {("card", "loan"): 30, ("card",): 20, ("loan",): 10, (): 40}
+    >>> found = association.frequent_itemsets(counted, min_support=0.1)
+    >>> rules = association.association_rules(found, 100, metric="lift", min_threshold=1.0, max_consequent=1)
+    >>> [round(lift, 2) for lift in rules["lift"]]
+    [1.5, 1.5]
+
+The library knows baskets and items, nothing of banks, databases or orchestration.
+"""
+
+from mining.association.baskets import BasketError, Baskets, read_baskets
+from mining.association.discovery import (
+    PUBLISHED_COLUMNS,
+    AssociationResult,
+    AssociationSettings,
+    mine_rules,
+)
+from mining.association.itemsets import count_bound, frequent_itemsets
+from mining.association.rules import association_rules
+
+__all__ = [
+    "PUBLISHED_COLUMNS",
+    "AssociationResult",
+    "AssociationSettings",
+    "BasketError",
+    "Baskets",
+    "association_rules",
+    "count_bound",
+    "frequent_itemsets",
+    "mine_rules",
+    "read_baskets",
+]

@@ -1,0 +1,438 @@
+"""Association rules with their measures and with the evidence that they are more than chance.
+
+Whole levels are handled at a time: the rules of all itemsets of k items are the columns of one array per
+antecedent pattern, so no Python runs per rule.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mining.association.baskets import LARGEST_BASKET_COUNT, BasketError, Integers
+from mining.association.itemsets import ItemsetTable, table_of
+from mining.association.significance import (
+    Floats,
+    benjamini_hochberg,
+    fisher_log_p_values,
+    holm,
+    wilson_interval,
+)
+
+__all__ = ["MEASURES", "RULE_COLUMNS", "association_rules"]
+
+MEASURES = (
+    "antecedent support",
+    "consequent support",
+    "support",
+    "confidence",
+    "lift",
+    "representativity",
+    "leverage",
+    "conviction",
+    "zhangs_metric",
+    "jaccard",
+    "certainty",
+    "kulczynski",
+    "imbalance_ratio",
+)
+"""The measures, under mlxtend's names; imbalance_ratio is Wu, Chen & Han's (2010), which mlxtend lacks."""
+
+RULE_COLUMNS = (
+    "antecedents",
+    "consequents",
+    *MEASURES,
+    "antecedent_count",
+    "consequent_count",
+    "rule_count",
+    "confidence_lower",
+    "confidence_upper",
+    "log_p_value",
+    "fisher_p_value",
+    "adjusted_p_value",
+    "holm_p_value",
+    "improvement",
+    "is_redundant",
+)
+
+MAXIMUM_RULES = 5_000_000
+"""Rules weighed at once by default: about 2 GB at 50 numbers per rule."""
+
+
+def association_rules(
+    itemsets: pd.DataFrame,
+    basket_count: int,
+    *,
+    metric: str = "confidence",
+    min_threshold: float = 0.8,
+    max_consequent: int | None = None,
+    confidence_level: float = 0.95,
+    max_rules: int = MAXIMUM_RULES,
+) -> pd.DataFrame:
+    """Return the rules that frequent itemsets support, measured and tested.
+
+    Parameters
+    ----------
+    itemsets : DataFrame
+        Every frequent itemset, as `frequent_itemsets` or mlxtend returns them: ``itemsets``, ``support`` and, if
+        there, ``count``. Closed or maximal itemsets alone are not enough, since the parts must be counted too.
+    basket_count : int
+        All baskets, the denominator of ``support``.
+    metric : str
+        The measure that `min_threshold` bounds: one of `MEASURES`, or "improvement".
+    min_threshold : float
+        Rules with a smaller `metric` are left out of the answer, not of the number of tests.
+    max_consequent : int, optional
+        Most items on the right-hand side; no limit by default.
+    confidence_level : float
+        Of the Wilson interval of the confidence.
+    max_rules : int
+        More rules than this to weigh is an error that says what to bound.
+
+    Returns
+    -------
+    DataFrame
+        The columns `RULE_COLUMNS`. ``attrs["rules_tested"]`` is the number of hypotheses the adjustment counts.
+        ``adjusted_p_value`` is Benjamini-Hochberg's, ``holm_p_value`` Holm's. ``improvement`` is the confidence minus
+        the best confidence of a rule to the same consequent from fewer of the same items, down to none; a rule is
+        redundant when that is not positive.
+
+    Raises
+    ------
+    BasketError
+        When itemsets lack columns or parts, counts do not fit `basket_count`, a bound is out of range, or there are
+        more than `max_rules` rules.
+
+    Notes
+    -----
+    Tested are all rules of all candidates of the search, frequent or not (those that were not count with p = 1):
+    an itemset that is frequent was *selected* for its count, so counting only the survivors would flatter them.
+
+    Examples
+    --------
+    >>> from mining.association import frequent_itemsets
+    >>> counted = {("card", "loan"): 30, ("card",): 20, ("loan",): 10, (): 40}
+    >>> rules = association_rules(frequent_itemsets(counted, min_count=5), 100, min_threshold=0.7)
+    >>> [(sorted(rule.antecedents), sorted(rule.consequents), rule.rule_count) for rule in rules.itertuples()]
+    [(['loan'], ['card'], 30)]
+    """
+    allowed = (*MEASURES, "improvement")
+    if metric not in allowed:
+        raise BasketError(f"metric is {metric!r}; valid are {', '.join(allowed)}.")
+    table = read_itemsets(itemsets, basket_count)
+    rules = weigh_rules(
+        table,
+        basket_count,
+        max_consequent=max_consequent,
+        confidence_level=confidence_level,
+        max_rules=max_rules,
+    )
+    kept = rules.measures[metric] >= min_threshold
+    return rules.frame(kept)
+
+
+@dataclass(frozen=True, eq=False)
+class WeighedRules:
+    """Every rule of a table of itemsets, in arrays of one length.
+
+    Attributes
+    ----------
+    sets : ndarray of object
+        The itemsets as frozensets, all levels after each other.
+    antecedent, consequent : ndarray of int64
+        Places in `sets`.
+    measures : dict
+        The remaining columns of `RULE_COLUMNS`, by name.
+    tested : int
+        Number of hypotheses the adjustment counts.
+    """
+
+    sets: npt.NDArray[np.object_]
+    antecedent: Integers
+    consequent: Integers
+    measures: dict[str, npt.NDArray[Any]]
+    tested: int
+
+    def frame(self, kept: npt.NDArray[np.bool_]) -> pd.DataFrame:
+        """Return the kept rules with the columns `RULE_COLUMNS`."""
+        columns: dict[str, npt.NDArray[Any]] = {
+            "antecedents": self.sets[self.antecedent[kept]],
+            "consequents": self.sets[self.consequent[kept]],
+        }
+        columns |= {name: values[kept] for name, values in self.measures.items()}
+        made = pd.DataFrame(columns, columns=list(RULE_COLUMNS))
+        made.attrs["rules_tested"] = self.tested
+        return made
+
+
+def read_itemsets(itemsets: pd.DataFrame, basket_count: int) -> ItemsetTable:
+    """Check a frame of itemsets and return it as a table."""
+    missing = [name for name in ("itemsets", "support") if name not in itemsets]
+    if missing:
+        raise BasketError(f"The frame of itemsets has no column {missing[0]}; valid are support, itemsets and count.")
+    if not 1 <= basket_count <= LARGEST_BASKET_COUNT:
+        raise BasketError(f"basket_count is {basket_count}; valid is 1 to {LARGEST_BASKET_COUNT:,}.")
+    support = itemsets["support"].to_numpy(dtype=np.float64)
+    counts = np.rint(support * basket_count).astype(np.int64)
+    if "count" in itemsets:
+        counts = itemsets["count"].to_numpy(dtype=np.int64)
+    wrong = (
+        (np.abs(counts - support * basket_count) > 1e-6 * basket_count + 1e-6) | (counts > basket_count) | (counts < 1)
+    )
+    if "count" not in itemsets:
+        wrong |= np.abs(counts - support * basket_count) > 1e-3
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise BasketError(
+            f"Row {row} of the itemsets has support {support[row]} and count {counts[row]}, which do not fit "
+            f"{basket_count:,} baskets; pass the number of baskets that the itemsets were mined from."
+        )
+    sets = itemsets["itemsets"].tolist()
+    labels = list(dict.fromkeys(item for itemset in sets for item in itemset))
+    try:
+        labels.sort()
+    except TypeError:
+        raise BasketError("Items are of types that have no common order; use one type, such as text.") from None
+    code_of = {label: code for code, label in enumerate(labels)}
+    coded = [sorted([code_of[item] for item in itemset]) for itemset in sets]
+    if not all(coded):
+        raise BasketError(f"Row {coded.index([])} of the itemsets is the empty set; every itemset needs an item.")
+    table = table_of(tuple(labels), coded, counts)
+    for codes in table.levels:
+        repeated = np.flatnonzero((codes[1:] == codes[:-1]).all(axis=1))
+        if len(repeated):
+            named = " + ".join(str(labels[code]) for code in codes[repeated[0]])
+            raise BasketError(f"The itemset {named} occurs twice; each itemset has one row.")
+    return table
+
+
+def weigh_rules(
+    table: ItemsetTable,
+    basket_count: int,
+    *,
+    max_consequent: int | None = None,
+    confidence_level: float = 0.95,
+    max_rules: int = MAXIMUM_RULES,
+) -> WeighedRules:
+    """Return every rule of a table of itemsets with all measures; parameters as `association_rules`."""
+    if max_consequent is not None and (int(max_consequent) != max_consequent or max_consequent < 1):
+        raise BasketError(f"max_consequent is {max_consequent!r}; it must be a whole number of items, 1 or more.")
+    patterns = [_antecedent_patterns(length, max_consequent or length) for length in range(1, len(table.levels) + 1)]
+    sizes = [len(level) * len(masks) for level, masks in zip(table.levels, patterns, strict=True)]
+    if sum(sizes) > max_rules:
+        raise BasketError(
+            f"{len(table):,} itemsets of up to {len(table.levels)} items make {sum(sizes):,} rules, more than "
+            f"max_rules = {max_rules:,}; raise the count bound, or set max_len, max_consequent or max_rules."
+        )
+    lattice = _Lattice(table)
+    first_place = np.cumsum([0] + [len(level) for level in table.levels])
+    antecedents, consequents, wholes, bests = [], [], [], []
+    best_so_far: Floats = np.empty((0, 0))
+    flat_counts = np.concatenate([*table.counts, np.empty(0, dtype=np.int64)])
+    for length, masks in enumerate(patterns[1:], start=2):
+        antecedent = lattice.parts_by_removal(length, masks, first_place)
+        consequent = lattice.parts_by_lookup(length, (1 << length) - 1 - masks, first_place)
+        whole = np.broadcast_to(np.arange(first_place[length - 1], first_place[length])[:, None], antecedent.shape)
+        confidence = flat_counts[whole] / flat_counts[antecedent]
+        simpler = _best_simpler(
+            lattice.facets[length - 1], masks, patterns[length - 2], best_so_far, flat_counts[consequent] / basket_count
+        )
+        best_so_far = np.maximum(confidence, simpler)
+        antecedents.append(antecedent.ravel())
+        consequents.append(consequent.ravel())
+        wholes.append(whole.ravel())
+        bests.append(simpler.ravel())
+    none = np.empty(0, dtype=np.int64)
+    antecedent, consequent, whole = (np.concatenate([none, *part]) for part in (antecedents, consequents, wholes))
+    simpler_confidence = np.concatenate([np.empty(0), *bests])
+    tested = max(
+        sum(count * len(masks) for count, masks in zip(lattice.candidates(), patterns, strict=True)), len(whole)
+    )
+    a, n, c = flat_counts[whole], flat_counts[antecedent], flat_counts[consequent]
+    measures: dict[str, npt.NDArray[Any]] = dict(measure(a, n, c, basket_count))
+    lower, upper = wilson_interval(a, n, confidence_level)
+    log_p = _log_p_values(a, n, c, basket_count)
+    improvement = measures["confidence"] - simpler_confidence
+    measures |= {
+        "antecedent_count": n,
+        "consequent_count": c,
+        "rule_count": a,
+        "confidence_lower": lower,
+        "confidence_upper": upper,
+        "log_p_value": log_p,
+        "fisher_p_value": np.exp(log_p),
+        "adjusted_p_value": benjamini_hochberg(log_p, tested),
+        "holm_p_value": holm(log_p, tested),
+        "improvement": improvement,
+        "is_redundant": improvement <= 0,
+    }
+    sets = np.concatenate([np.empty(0, dtype=object), *(table.sets(level) for level in range(len(table.levels)))])
+    return WeighedRules(sets, antecedent, consequent, measures, tested)
+
+
+def measure(both: Integers, first: Integers, second: Integers, total: int) -> dict[str, Floats]:
+    """Return the measures of rules from their counts, named as in `MEASURES`.
+
+    Each is one quotient of whole numbers, so nothing is lost to cancellation. With n baskets, a of them with both
+    sides, and n_A, n_C with one: lift a n / (n_A n_C); leverage (a n - n_A n_C) / n^2; conviction
+    n_A (n - n_C) / (n (n_A - a)), infinite at confidence 1; Zhang's metric (a n - n_A n_C) /
+    max(a (n - n_A), n_A (n_C - a)), 0 when that is 0; certainty (a n - n_A n_C) / (n_A (n - n_C)), 0 when n_C = n;
+    Jaccard a / (n_A + n_C - a); Kulczynski (a / n_A + a / n_C) / 2; imbalance |n_A - n_C| / (n_A + n_C - a).
+    The definitions are those of mlxtend 0.25 and, for the last, of Wu, Chen & Han (2010).
+    """
+    surplus = both * total - first * second
+    either = first + second - both
+    with np.errstate(divide="ignore", invalid="ignore"):
+        zhang_bound = np.maximum(both * (total - first), first * (second - both))
+        return {
+            "antecedent support": first / total,
+            "consequent support": second / total,
+            "support": both / total,
+            "confidence": both / first,
+            "lift": (both * total) / (first * second),
+            "representativity": np.ones(len(both)),
+            "leverage": surplus / total**2,
+            "conviction": np.where(both == first, np.inf, (first * (total - second)) / (total * (first - both))),
+            "zhangs_metric": np.where(zhang_bound == 0, 0.0, surplus / zhang_bound),
+            "jaccard": both / either,
+            "certainty": np.where(second == total, 0.0, surplus / (first * (total - second))),
+            "kulczynski": (both / first + both / second) / 2,
+            "imbalance_ratio": np.abs(first - second) / either,
+        }
+
+
+def _antecedent_patterns(length: int, max_consequent: int) -> Integers:
+    """Return the bit patterns of the antecedents in an itemset of so many items, larger antecedents first."""
+    masks = np.arange(1, (1 << length) - 1, dtype=np.int64)
+    sizes = np.bitwise_count(masks)
+    allowed = length - sizes <= max_consequent
+    order = np.lexsort((masks[allowed], -sizes[allowed].astype(np.int64)))
+    return masks[allowed][order]
+
+
+class _Lattice:
+    """Places of the parts of itemsets within their levels.
+
+    ``facets[k - 1]`` has shape (itemsets of k items, k): the place, in the level below, of the itemset without its
+    i-th item. ``keys[k - 1]`` are ascending: place of the prefix times the number of items, plus the last code.
+    """
+
+    def __init__(self, table: ItemsetTable) -> None:
+        self.table = table
+        self.keys: list[Integers] = []
+        self.facets: list[Integers] = []
+        for level, codes in enumerate(table.levels):
+            if level == 0:
+                self.keys.append(codes[:, 0].astype(np.int64))
+                self.facets.append(np.zeros((len(codes), 1), dtype=np.int64))
+                continue
+            prefix = np.zeros(len(codes), dtype=np.int64)
+            for part in range(level):
+                prefix = self._find(part, prefix, codes[:, part])
+            facets = np.empty((len(codes), level + 1), dtype=np.int64)
+            facets[:, level] = prefix
+            self.keys.append(prefix * len(table.items) + codes[:, level])
+            if level == 1:
+                facets[:, 0] = self._find(0, prefix, codes[:, 1])
+            else:
+                for removed in range(level):
+                    facets[:, removed] = self._find(level - 1, self.facets[level - 1][prefix, removed], codes[:, level])
+            self.facets.append(facets)
+
+    def _find(self, level: int, prefix: Integers, last: npt.NDArray[np.int32]) -> Integers:
+        """Return the places of itemsets given by the place of their prefix and their last code."""
+        wanted = last.astype(np.int64) if level == 0 else prefix * len(self.table.items) + last
+        keys = self.keys[level]
+        places = np.searchsorted(keys, wanted)
+        found = keys[np.minimum(places, len(keys) - 1)] == wanted if len(keys) else np.zeros(wanted.shape, dtype=bool)
+        if not found.all():
+            code = int(np.broadcast_to(last, found.shape)[~found][0])
+            raise BasketError(
+                f"An itemset with {self.table.items[code]!r} is given, but not all its parts of {level + 1} items; "
+                "rules need every frequent itemset (not only closed or maximal ones), with the lengths below."
+            )
+        return places
+
+    def candidates(self) -> list[int]:
+        """Return per length how many itemsets the search had to count: pairs of siblings of the level below."""
+        counts = [len(self.table.items)][: len(self.keys)]
+        for level in range(1, len(self.keys)):
+            below = self.keys[level - 1] // len(self.table.items) if level > 1 else np.zeros(len(self.keys[0]))
+            siblings = np.unique(below, return_counts=True)[1].astype(np.int64)
+            counts.append(int((siblings * (siblings - 1) // 2).sum()))
+        return counts
+
+    def parts_by_removal(self, length: int, masks: Integers, first_place: Integers) -> Integers:
+        """Return the global places of large parts, shape (itemsets, masks); masks hold all supersets they need."""
+        rows = len(self.table.levels[length - 1])
+        column = {int(mask): place for place, mask in enumerate(masks)}
+        places = np.empty((rows, len(masks)), dtype=np.int64)
+        sizes = np.bitwise_count(masks)
+        for size in range(length - 1, 0, -1):
+            wanted = np.flatnonzero(sizes == size)
+            if not len(wanted):
+                break
+            missing = ~masks[wanted] & ((1 << length) - 1)
+            bit = missing & -missing
+            bit_place = np.bitwise_count((bit - 1) & masks[wanted]).astype(np.int64)
+            if size == length - 1:
+                places[:, wanted] = self.facets[length - 1][:, bit_place]
+            else:
+                above = [column[int(mask)] for mask in masks[wanted] | bit]
+                places[:, wanted] = self.facets[size][places[:, above], bit_place]
+        return places + first_place[sizes.astype(np.int64) - 1]
+
+    def parts_by_lookup(self, length: int, masks: Integers, first_place: Integers) -> Integers:
+        """Return the global places of small parts, shape (itemsets, masks), built up from single items."""
+        codes = self.table.levels[length - 1]
+        places = np.empty((len(codes), len(masks)), dtype=np.int64)
+        column = {int(mask): place for place, mask in enumerate(masks)}
+        sizes = np.bitwise_count(masks)
+        for size in range(1, int(sizes.max(initial=0)) + 1):
+            wanted = np.flatnonzero(sizes == size)
+            top = np.floor(np.log2(masks[wanted])).astype(np.int64)
+            below = [column.get(int(mask), 0) for mask in masks[wanted] & ~(np.int64(1) << top)]
+            prefix = places[:, below] if size > 1 else np.zeros((len(codes), len(wanted)), dtype=np.int64)
+            places[:, wanted] = self._find(size - 1, prefix, codes[:, top])
+        return places + first_place[sizes.astype(np.int64) - 1]
+
+
+def _best_simpler(
+    facets: Integers, masks: Integers, masks_below: Integers, best_below: Floats, share: Floats
+) -> Floats:
+    """Return for each rule the best confidence of a rule to the same consequent from fewer of the same items.
+
+    Taking item i away from the antecedent gives a rule of the facet without i; `best_below` already holds the best
+    over everything simpler than that rule, itself included. From no item at all the confidence is `share`.
+    """
+    best = share.copy()
+    length = facets.shape[1]
+    column_below = np.full(1 << (length - 1), -1, dtype=np.int64)
+    column_below[masks_below] = np.arange(len(masks_below))
+    for removed in range(length):
+        holds = np.flatnonzero((masks >> removed & 1).astype(bool) & (np.bitwise_count(masks) > 1))
+        if not len(holds):
+            continue
+        low = masks[holds] & ((1 << removed) - 1)
+        high = masks[holds] >> (removed + 1) << removed
+        columns = column_below[low | high]
+        rows = facets[:, removed]
+        best[:, holds] = np.maximum(best[:, holds], best_below[rows[:, None], columns])
+    return best
+
+
+def _log_p_values(both: Integers, first: Integers, second: Integers, total: int) -> Floats:
+    """Return Fisher's log p-values; equal tables, such as those of a rule and its reverse, are computed once."""
+    distinct, place = np.unique(np.concatenate([both, first, second]), return_inverse=True)
+    a, n, c = place.reshape(3, -1)
+    size = len(distinct)
+    if math.prod([size] * 3) >= 2**63:
+        return fisher_log_p_values(both, first, second, total)
+    keys, table = np.unique((np.minimum(n, c) * size + np.maximum(n, c)) * size + a, return_inverse=True)
+    low, high = keys // size // size, keys // size % size
+    return fisher_log_p_values(distinct[keys % size], distinct[low], distinct[high], total)[table]
