@@ -183,9 +183,7 @@ def quarantine_list() -> None:
 
     table = Table("bank", "source", "file", "column", "reason", "rows", "first line", box=None, pad_edge=False)
     for item in summarise(home_of_process()):
-        table.add_row(
-            item.bank, item.source, item.file, item.column, item.reason, str(item.rows), str(item.first_line)
-        )
+        table.add_row(item.bank, item.source, item.file, item.column, item.reason, str(item.rows), str(item.first_line))
     console.print(table)
 
 

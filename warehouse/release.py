@@ -43,6 +43,33 @@ PUBLIC_TYPES = frozenset(
 
 
 @dataclass(frozen=True)
+class MetaTable:
+    """A table about the release itself.
+
+    Parameters
+    ----------
+    frame : pyarrow.Table
+        Its rows.
+    description : str
+        What it is, ``English. | 中文。``.
+    columns : mapping of str to str
+        Description of each column, in both languages too.
+    """
+
+    frame: pa.Table
+    description: str
+    columns: Mapping[str, str]
+
+
+RELEASE_TABLE_DESCRIPTION = "Every table of the release with its rows. | 本次发布的全部数据表及行数。"
+RELEASE_TABLE_COLUMNS = {
+    "schema_name": "Schema. | 模式。",
+    "table_name": "Table. | 表。",
+    "row_count": "Rows. | 行数。",
+}
+
+
+@dataclass(frozen=True)
 class Release:
     """One release on disk.
 
@@ -95,7 +122,7 @@ def public_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[t
 def stage(
     warehouse: Path,
     file: Path,
-    meta: Mapping[str, tuple[pa.Table, str]],
+    meta: Mapping[str, MetaTable],
     *,
     open_settings: Mapping[str, str],
     progress: Callable[[str], None] = lambda _: None,
@@ -108,8 +135,8 @@ def stage(
         The warehouse; opened read-only.
     file : pathlib.Path
         The file to write; its folder must exist and the file must not.
-    meta : mapping of str to (pyarrow.Table, str)
-        Tables of schema ``meta`` by name, each with its description.
+    meta : mapping of str to MetaTable
+        Tables of schema ``meta`` by name; ``release_table`` is added here, since only here rows are known.
     open_settings : mapping of str to str
         DuckDB settings (memory limit, threads, temporary folder).
     progress : callable, optional
@@ -137,23 +164,40 @@ def stage(
             progress(f"{schema}.{table}")
             name = f"{quote_name(schema)}.{quote_name(table)}"
             connection.execute(f"create table release.{name} as from source.{name}")
-        for table, (frame, description) in meta.items():
+        for table, content in meta.items():
             progress(f"meta.{table}")
-            connection.register("frame_to_write", frame)
-            connection.execute(f"create table release.meta.{quote_name(table)} as from frame_to_write")
-            connection.unregister("frame_to_write")
-            connection.execute(
-                f"comment on table release.meta.{quote_name(table)} is {quote_text(description)}"
-            )
+            _write_meta(connection, table, content)
         _copy_comments(connection)
         for schema, table in public_tables(connection, "release"):
             name = f"{quote_name(schema)}.{quote_name(table)}"
-            counted = connection.execute(f"select count(*) from release.{name}").fetchone()
-            rows[f"{schema}.{table}"] = 0 if counted is None else int(counted[0])
+            rows[f"{schema}.{table}"] = connection.execute(f"select count(*) from release.{name}").fetchall()[0][0]
+        names = [*rows, "meta.release_table"]
+        rows["meta.release_table"] = len(names)
+        frame = pa.table(
+            {
+                "schema_name": [name.split(".")[0] for name in names],
+                "table_name": [name.split(".")[1] for name in names],
+                "row_count": pa.array([rows[name] for name in names], pa.int64()),
+            }
+        )
+        _write_meta(
+            connection, "release_table", MetaTable(frame, RELEASE_TABLE_DESCRIPTION, RELEASE_TABLE_COLUMNS)
+        )
         _refuse_odd_types(connection)
         connection.execute("checkpoint release")
         connection.execute("detach release")
     return rows
+
+
+def _write_meta(connection: duckdb.DuckDBPyConnection, table: str, content: MetaTable) -> None:
+    """Write one table of schema ``meta`` with its comments into catalog ``release``."""
+    name = f"release.meta.{quote_name(table)}"
+    connection.register("frame_to_write", content.frame)
+    connection.execute(f"create table {name} as from frame_to_write")
+    connection.unregister("frame_to_write")
+    connection.execute(f"comment on table {name} is {quote_text(content.description)}")
+    for column, description in content.columns.items():
+        connection.execute(f"comment on column {name}.{quote_name(column)} is {quote_text(description)}")
 
 
 def _copy_comments(connection: duckdb.DuckDBPyConnection) -> None:
@@ -253,11 +297,10 @@ def audit(folder: Path) -> dict[str, int]:
         ).fetchall():
             name = f"{quote_name(schema)}.{quote_name(table)}"
             # Every column of every row is read, so that a damaged block is found here and not by a reader.
-            connection.execute(f"select count(*), bit_xor(hash(t)) from {name} as t")
-            counted = connection.fetchone()
-            found[f"{schema}.{table}"] = 0 if counted is None else int(counted[0])
+            read = connection.execute(f"select count(*), bit_xor(hash(t)) from {name} as t").fetchall()
+            found[f"{schema}.{table}"] = read[0][0]
     for name, count in found.items():
-        if not name.startswith("meta.") and stated.get(name) != count:
+        if stated.get(name) != count:
             raise UserError(
                 f"{file}: {name} holds {count} rows, its list of tables states {stated.get(name)}."
             )
@@ -397,7 +440,7 @@ def table_hashes(file: Path, *, schemas: Sequence[str] = PUBLIC_SCHEMAS) -> dict
             ).fetchall()
             totals = connection.execute(
                 f"select count(*), sum(('0x' || left(md5(t::varchar), 15))::hugeint)::varchar from {name} as t"
-            ).fetchone()
+            ).fetchall()
             digests[f"{schema}.{table}"] = hashlib.sha256(repr((columns, totals)).encode()).hexdigest()
     return digests
 

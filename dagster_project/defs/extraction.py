@@ -36,7 +36,7 @@ _contract = load_contract()
             "nothing_lost",
             asset=["landing", source.name],
             blocking=True,
-            description="Physical records counted apart = landed + quarantined + filtered. | 读取数 = 接收 + 隔离 + 过滤。",
+            description="Records counted apart = landed + quarantined + filtered. | 读取数 = 接收 + 隔离 + 过滤。",
         )
         for source in _bank.mapping.sources.values()
     ],
@@ -46,9 +46,7 @@ def landing(
     context: dg.AssetExecutionContext, installation: Installation
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Land every delivery that is not in the ledger yet."""
-    results = landing_room.land(
-        installation.bank, installation.data, installation.home, progress=context.log.info
-    )
+    results = landing_room.land(installation.bank, installation.data, installation.home, progress=context.log.info)
     by_source: dict[str, list[landing_room.LandingResult]] = {name: [] for name in installation.bank.mapping.sources}
     for result in results:
         by_source[result.entry.source].append(result)
@@ -68,9 +66,7 @@ def landing(
                 "dagster/row_count": sum(entry.rows_landed for entry in seen),
             },
         )
-        lost = sum(
-            entry.rows_read - entry.rows_landed - entry.rows_quarantined - entry.rows_filtered for entry in seen
-        )
+        lost = sum(entry.rows_read - entry.rows_landed - entry.rows_quarantined - entry.rows_filtered for entry in seen)
         yield dg.AssetCheckResult(
             asset_key=key, check_name="nothing_lost", passed=lost == 0, metadata={"rows unaccounted for": lost}
         )
@@ -84,17 +80,16 @@ def landing(
             group_name="raw",
             kinds={"duckdb"},
             owners=OWNERS,
-            deps=[
-                dg.AssetKey(["landing", source])
-                for source in sorted(_bank.mapping.tables[table.name].sources)
-            ]
+            deps=[dg.AssetKey(["landing", source]) for source in sorted(_bank.mapping.tables[table.name].sources)]
             if table.name in _bank.mapping.tables
             else [],
             description=f"{table.meaning.en} | {table.meaning.zh}",
             metadata={
                 "dagster/column_schema": dg.TableSchema(
                     columns=[
-                        dg.TableColumn(column.name, column.type, description=f"{column.meaning.en} | {column.meaning.zh}")
+                        dg.TableColumn(
+                            column.name, column.type, description=f"{column.meaning.en} | {column.meaning.zh}"
+                        )
                         for column in table.raw_columns
                     ]
                 )
@@ -104,15 +99,23 @@ def landing(
     ],
     pool="duckdb_writer",
 )
-def registration(
-    context: dg.AssetExecutionContext, installation: Installation
-) -> Iterator[dg.MaterializeResult[Any]]:
+def registration(context: dg.AssetExecutionContext, installation: Installation) -> Iterator[dg.MaterializeResult[Any]]:
     """Apply the mapping to the deliveries not registered yet; decide which warehouse file this run builds."""
-    build = start_build(installation, context.run_id, progress=context.log.info)
-    tables = [("raw", name) for name in _contract.tables]
-    counts = row_counts(build.warehouse, tables, installation)
+    started = start_build(
+        installation.bank,
+        installation.home,
+        installation.as_of,
+        context.run_id,
+        is_full_rebuild=installation.is_full_rebuild,
+        progress=context.log.info,
+    )
+    counts = row_counts(started.build, installation.bank, [("raw", name) for name in _contract.tables])
     for table in _contract.tables:
         yield dg.MaterializeResult(
             asset_key=["raw", table],
-            metadata={"dagster/row_count": counts["raw", table], "rows new": build.rows_registered.get(table, 0)},
+            metadata={
+                "dagster/row_count": counts["raw", table],
+                "rows new": started.rows_registered.get(table, 0),
+                "as of": str(started.build.as_of),
+            },
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.lib.console import console_logger
 from dagster_project.lib.environment import Environment, parse_as_of
 from warehouse.errors import UserError
 from warehouse.home import Home
@@ -27,6 +28,7 @@ class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
     source: str
     data_folder: str
     as_of_date: str = ""
+    is_full_rebuild: bool = False
 
     @property
     def home(self) -> Home:
@@ -83,4 +85,8 @@ def installation_of(environment: Environment) -> Installation:
 @dg.definitions
 def definitions() -> dg.Definitions:
     """The resources of every run."""
-    return dg.Definitions(resources={"installation": installation_of(Environment.read())}, executor=dg.in_process_executor)
+    return dg.Definitions(
+        resources={"installation": installation_of(Environment.read())},
+        loggers={"console": console_logger},
+        executor=dg.in_process_executor,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from dagster_project.defs.resources import Installation
 from dagster_project.lib import dbt
-from dagster_project.lib.build import record_checks, row_counts
+from dagster_project.lib.build import current_build, record_checks, row_counts
 
 MINING_RESULTS = "path:models/mining"
 """The models that read what the miners wrote: built in the second pass."""
@@ -49,24 +50,35 @@ def _run(
     def on_node(name: str, status: str, seconds: float) -> None:
         context.log.debug(f"{name}: {status} ({seconds:.1f} s)")
 
+    bank = installation.bank
+    build = current_build(installation.home)
+    settings = {
+        "as_of": build.as_of.isoformat(),
+        "base_currency": bank.settings.base_currency,
+        "time_zone": bank.settings.time_zone,
+    }
     results = dbt.invoke(
-        ["build", "--quiet", *selection],
-        environment=dbt.variables(installation),
+        ["build", "--quiet", "--vars", json.dumps(settings), *selection],
+        environment=dbt.variables(
+            build.warehouse, build.temporary, bank.settings.resources.memory_limit, bank.settings.resources.threads
+        ),
         on_node=on_node,
     )
-    record_checks(installation, pass_name, results)
+    record_checks(build, bank, pass_name, results)
     built = {
-        result.unique_id: result
-        for result in results
-        if result.resource_type in ("model", "seed") and result.is_good
+        result.unique_id: result for result in results if result.resource_type in ("model", "seed") and result.is_good
     }
     keys = {unique_id: _translator.get_asset_spec(_manifest, unique_id, None).key for unique_id in built}
-    counts = row_counts(installation, [tuple(key.path) for key in keys.values()])
+    counts = row_counts(build, bank, [(key.path[0], key.path[1]) for key in keys.values()])
+    tests = [result for result in results if result.resource_type in ("test", "unit_test")]
+    context.log.info(
+        f"{len(built)} models and seeds, {len(tests)} tests, {sum(not test.is_good for test in tests)} failing"
+    )
     for unique_id, result in built.items():
         key = keys[unique_id]
         metadata: dict[str, Any] = {"seconds": round(result.seconds, 3)}
-        if tuple(key.path) in counts:
-            metadata["dagster/row_count"] = counts[tuple(key.path)]
+        if (key.path[0], key.path[1]) in counts:
+            metadata["dagster/row_count"] = counts[key.path[0], key.path[1]]
         yield dg.MaterializeResult(asset_key=key, metadata=metadata)
     for result in results:
         if result.resource_type == "test" and result.status != "skipped":
@@ -76,9 +88,7 @@ def _run(
                     asset_key=check.asset_key,
                     check_name=check.name,
                     passed=result.status == "pass",
-                    severity=(
-                        dg.AssetCheckSeverity.WARN if result.status == "warn" else dg.AssetCheckSeverity.ERROR
-                    ),
+                    severity=(dg.AssetCheckSeverity.WARN if result.status == "warn" else dg.AssetCheckSeverity.ERROR),
                     metadata={"status": result.status, "failing rows": result.failures, "message": result.message},
                 )
     wrong = [result for result in results if result.status in _BLOCKED]

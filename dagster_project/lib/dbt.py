@@ -67,7 +67,7 @@ def project_fingerprint() -> str:
 
 
 def variables(warehouse: Path, temporary: Path, memory_limit: str, threads: int) -> dict[str, str]:
-    """The environment variables that ``profiles.yml`` reads."""
+    """The environment variables that dbt and its ``profiles.yml`` read."""
     return {
         "MAINBANK_WAREHOUSE": str(warehouse),
         "MAINBANK_MEMORY_LIMIT": memory_limit,

@@ -1,4 +1,4 @@
-"""The one place that reads the environment. A missing variable is an error, never a default: a default decides in silence.
+"""The one place that reads the environment. A missing variable is an error: a default would decide in silence.
 
 The console program sets every variable for what it starts; an operator who starts Dagster alone sets them by hand.
 """

@@ -1,0 +1,248 @@
+"""Which warehouse file a run builds, as of when, and what is kept about it between the run's steps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pandas as pd
+
+from dagster_project.lib import dbt
+from warehouse import identity, registration
+from warehouse.database import open_read_only, open_warehouse
+from warehouse.errors import UserError
+from warehouse.home import Home
+from warehouse.ledger import default_as_of, in_force, read_ledger
+from warehouse.sources.specification import quote_name
+
+if TYPE_CHECKING:
+    from warehouse.sources.bank import Bank
+
+OWNERS = ["team:data-engineering"]
+"""Owner of every asset; a bank that splits the work changes it here."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """The warehouse file a run works on.
+
+    Parameters
+    ----------
+    warehouse : pathlib.Path
+        The DuckDB file.
+    temporary : pathlib.Path
+        Folder for spill files.
+    as_of : datetime.date
+        Rows known up to this business date count.
+    is_live : bool
+        Whether a release of it becomes the current one; a build as of an old date has a file of its own.
+    is_full_refresh : bool
+        Whether the file was begun anew in this run.
+    run_id : str
+        The Dagster run that began it.
+    """
+
+    warehouse: Path
+    temporary: Path
+    as_of: date
+    is_live: bool
+    is_full_refresh: bool
+    run_id: str
+
+
+@dataclass(frozen=True)
+class StartedBuild:
+    """A build and what its registration brought, see `start_build`."""
+
+    build: Build
+    rows_registered: Mapping[str, int]
+
+
+def fingerprint_of(bank: Bank) -> str:
+    """Hash of everything that decides what a warehouse holds, apart from the deliveries."""
+    parts = [registration.build_fingerprint(bank), dbt.project_fingerprint()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _plan(home: Home) -> Path:
+    return home.temporary / "build.json"
+
+
+def current_build(home: Home) -> Build:
+    """The build that registration began, for the steps after it.
+
+    Raises
+    ------
+    UserError
+        If nothing was registered yet.
+    """
+    path = _plan(home)
+    if not path.is_file():
+        raise UserError(
+            "no build was begun in this home",
+            where=str(path),
+            next_step="materialize the raw tables first, or run the whole job",
+        )
+    values = json.loads(path.read_text())
+    return Build(
+        warehouse=Path(values["warehouse"]),
+        temporary=home.temporary,
+        as_of=date.fromisoformat(values["as_of"]),
+        is_live=values["is_live"],
+        is_full_refresh=values["is_full_refresh"],
+        run_id=values["run_id"],
+    )
+
+
+def _state(home: Home, bank: Bank) -> tuple[str, str, str, date] | None:
+    """Bank, environment, fingerprint and as-of date of the live warehouse; None where there is none to go on with."""
+    if not home.warehouse.is_file():
+        return None
+    try:
+        with open_read_only(home.warehouse, bank.settings.resources, home.temporary) as connection:
+            rows = connection.execute("select bank, environment, fingerprint, as_of from bookkeeping.state").fetchall()
+    except duckdb.CatalogException:
+        return None  # killed before its first registration was committed
+    return rows[0] if rows else None
+
+
+def start_build(
+    bank: Bank,
+    home: Home,
+    as_of: date | None,
+    run_id: str,
+    *,
+    is_full_rebuild: bool = False,
+    progress: Callable[[str], None],
+) -> StartedBuild:
+    """Choose the file to build, register what was landed and not registered yet, and give persons their ids.
+
+    A warehouse is continued only if mapping, contract, settings and models are those it was made with and time goes
+    forward; else a new file is begun, from landing alone. A build as of an earlier date than the live warehouse goes
+    to a file of its own.
+
+    Raises
+    ------
+    UserError
+        If the home holds the production warehouse of another bank.
+    """
+    entries = in_force(read_ledger(home.landing, bank.mapping.bank))
+    day = as_of or default_as_of(entries, bank)
+    fingerprint = fingerprint_of(bank)
+    state = _state(home, bank)
+    if state is not None and state[0] != bank.mapping.bank and state[1] == "production":
+        raise UserError(
+            "this home holds the production warehouse of another bank",
+            where=str(home.root),
+            found=f"bank {state[0]}; asked for: {bank.mapping.bank}",
+            next_step="give each bank a home of its own: MAINBANK_HOME=/path/to/another",
+        )
+    is_live = as_of is None or state is None or state[0] != bank.mapping.bank or day >= state[3]
+    warehouse = home.warehouse if is_live else home.as_of / f"{day}.building.duckdb"
+    is_new = (
+        is_full_rebuild
+        or not is_live
+        or state is None
+        or state[:3] != (bank.mapping.bank, bank.settings.environment, fingerprint)
+        or day < state[3]
+    )
+    if is_new:
+        for path in (warehouse, warehouse.with_name(warehouse.name + ".wal")):
+            path.unlink(missing_ok=True)
+        warehouse.parent.mkdir(parents=True, exist_ok=True)
+    progress(f"as of {day}: {'a new file' if is_new else 'continuing'} {warehouse.name}")
+    with open_warehouse(warehouse, bank.settings.resources, home.temporary) as connection:
+        result = registration.register(connection, bank, home.landing, entries)
+        identity.assign(connection)
+        connection.execute(
+            "create table if not exists bookkeeping.state "
+            "(bank varchar, environment varchar, fingerprint varchar, as_of date)"
+        )
+        connection.execute("begin")
+        connection.execute("delete from bookkeeping.state")
+        connection.execute(
+            "insert into bookkeeping.state values (?, ?, ?, ?)",
+            [bank.mapping.bank, bank.settings.environment, fingerprint, day],
+        )
+        connection.execute("commit")
+    build = Build(warehouse, home.temporary, day, is_live, is_new, run_id)
+    plan = {
+        "warehouse": str(warehouse),
+        "as_of": day.isoformat(),
+        "is_live": is_live,
+        "is_full_refresh": is_new,
+        "run_id": run_id,
+    }
+    path = _plan(home)
+    path.with_suffix(".new").write_text(json.dumps(plan))
+    path.with_suffix(".new").replace(path)
+    return StartedBuild(build, result.rows_registered)
+
+
+@contextmanager
+def reading(build: Build, bank: Bank) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection to the build's warehouse."""
+    with open_read_only(build.warehouse, bank.settings.resources, build.temporary) as connection:
+        yield connection
+
+
+def row_counts(build: Build, bank: Bank, tables: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Rows of tables, those that exist; views are not counted, since counting would run them."""
+    with reading(build, bank) as connection:
+        existing = set(connection.execute("select schema_name, table_name from duckdb_tables()").fetchall())
+        wanted = [table for table in tables if table in existing]
+        if not wanted:
+            return {}
+        counts = connection.execute(
+            " union all ".join(
+                f"select {position}, count(*) from {quote_name(schema)}.{quote_name(table)}"
+                for position, (schema, table) in enumerate(wanted)
+            )
+        ).fetchall()
+    return {wanted[position]: count for position, count in counts}
+
+
+def record_checks(build: Build, bank: Bank, pass_name: str, results: Sequence[dbt.NodeResult]) -> None:
+    """Keep what the tests of a pass found, for the release's table of quality."""
+    rows = [
+        (pass_name, result.name, result.status, result.failures, result.message)
+        for result in results
+        if result.resource_type in ("test", "unit_test")
+    ]
+    with open_warehouse(build.warehouse, bank.settings.resources, build.temporary) as connection:
+        connection.execute(
+            "create table if not exists bookkeeping.check_result "
+            "(pass varchar, name varchar, status varchar, failures bigint, message varchar)"
+        )
+        connection.execute("begin")
+        connection.execute("delete from bookkeeping.check_result where pass = ?", [pass_name])
+        if rows:
+            connection.executemany("insert into bookkeeping.check_result values (?, ?, ?, ?, ?)", rows)
+        connection.execute("commit")
+
+
+def write_results(build: Build, bank: Bank, tables: Mapping[str, pd.DataFrame | Any]) -> None:
+    """Write what a miner found into schema ``mined``, all tables in one transaction.
+
+    Parameters
+    ----------
+    build, bank
+        Where.
+    tables : mapping of str to Arrow table or DataFrame
+        Rows by name of the table; each replaces what is there.
+    """
+    with open_warehouse(build.warehouse, bank.settings.resources, build.temporary) as connection:
+        connection.execute("begin")
+        connection.execute("create schema if not exists mined")
+        for name, frame in tables.items():
+            connection.register("frame_to_write", frame)
+            connection.execute(f"create or replace table mined.{quote_name(name)} as from frame_to_write")
+            connection.unregister("frame_to_write")
+        connection.execute("commit")

@@ -1,0 +1,358 @@
+"""The tables of schema ``meta``: what a release says about itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from dagster_project.lib import dbt
+from dagster_project.lib.build import Build, reading
+from warehouse.home import Home
+from warehouse.ledger import LedgerEntry, in_force, read_ledger
+from warehouse.quarantine import summarise
+from warehouse.release import PUBLIC_SCHEMAS, STORAGE_VERSION, MetaTable
+from warehouse.sources.bank import Bank
+
+
+def split_meaning(description: str) -> tuple[str, str]:
+    """English and Chinese part of a description.
+
+    Examples
+    --------
+    >>> split_meaning("Balance at the end. | 期末余额。")
+    ('Balance at the end.', '期末余额。')
+    """
+    english, _, chinese = description.partition(" | ")
+    return english.strip(), chinese.strip()
+
+
+def data_dictionary(
+    manifest: Mapping[str, Any],
+    columns: Sequence[tuple[str, str, str, int, str]],
+    meta_tables: Mapping[str, MetaTable],
+) -> MetaTable:
+    """Every public column with its meaning.
+
+    Parameters
+    ----------
+    manifest : mapping
+        dbt's manifest: descriptions, grain and additivity of the models.
+    columns : sequence of (schema, table, column, position, type)
+        The public columns that are in the warehouse.
+    meta_tables : mapping of str to MetaTable
+        The tables of schema ``meta``, which dbt does not know.
+    """
+    models = {
+        (node["schema"], node["alias"] or node["name"]): node
+        for node in manifest["nodes"].values()
+        if node["resource_type"] in ("model", "seed")
+    }
+    rows: list[tuple[Any, ...]] = []
+    for schema, table, column, position, data_type in columns:
+        if schema not in PUBLIC_SCHEMAS:
+            continue
+        node = models.get((schema, table), {})
+        described = node.get("columns", {}).get(column, {})
+        settings = {**described.get("meta", {}), **described.get("config", {}).get("meta", {})}
+        grain = {**node.get("meta", {}), **node.get("config", {}).get("meta", {})}.get("grain")
+        rows.append(
+            (
+                schema,
+                table,
+                column,
+                position,
+                data_type,
+                *split_meaning(described.get("description", "")),
+                settings.get("additivity"),
+                ", ".join(grain) if isinstance(grain, list) else grain,
+            )
+        )
+    for table, content in meta_tables.items():
+        for position, field in enumerate(content.frame.schema, start=1):
+            rows.append(
+                (
+                    "meta",
+                    table,
+                    field.name,
+                    position,
+                    None,
+                    *split_meaning(content.columns.get(field.name, "")),
+                    None,
+                    None,
+                )
+            )
+    names = {
+        "schema_name": "Schema. | 模式。",
+        "table_name": "Table. | 表。",
+        "column_name": "Column. | 列。",
+        "position": "Place of the column, from 1. | 列序号。",
+        "data_type": "Type in DuckDB; absent for the tables of meta. | 数据类型。",
+        "meaning_en": "Meaning in English. | 英文含义。",
+        "meaning_zh": "Meaning in Chinese. | 中文含义。",
+        "additivity": "Whether the measure adds up: additive, semi-additive (not over time), non-additive. | 可加性。",
+        "grain": "What one row of the table is. | 粒度。",
+    }
+    types = [pa.string(), pa.string(), pa.string(), pa.int32(), *[pa.string()] * 5]
+    return MetaTable(
+        table_of(names, types, rows), "Every public column with its meaning. | 数据字典：全部公开字段及其含义。", names
+    )
+
+
+def table_of(names: Mapping[str, str], types: Sequence[pa.DataType], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    """Rows as an Arrow table with typed columns, so that an empty one has its types too."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    return pa.table(
+        [pa.array(list(values), kind) for values, kind in zip(columns, types, strict=True)], names=list(names)
+    )
+
+
+def release_row(values: Mapping[str, str | date | datetime | None]) -> MetaTable:
+    """The one row that says which release this is."""
+    names = {
+        "release_id": "Name of the release: as-of date and number. | 发布编号。",
+        "bank": "Name of the bank's mapping. | 银行（映射）名称。",
+        "bank_name_en": "The bank's name in English. | 银行英文名称。",
+        "bank_name_zh": "The bank's name in Chinese. | 银行中文名称。",
+        "environment": "demonstration or production. | 环境。",
+        "as_of": "Business date up to which everything is known. | 数据截止日。",
+        "created_at": "Clock time of making, UTC. | 生成时间（UTC）。",
+        "base_currency": "Currency of all _base columns. | 本位币。",
+        "time_zone": "The bank's time zone, in which dates are business dates. | 银行时区。",
+        "build_fingerprint": "Hash of mapping, contract, settings and models. | 构建指纹。",
+        "mapping_hash": "Hash of the mapping. | 映射哈希。",
+        "mainbank_version": "Version of the software. | 软件版本。",
+        "duckdb_version": "Version of DuckDB that wrote the file. | DuckDB版本。",
+        "storage_version": "Storage format: any driver from this version on can read it. | 存储格式版本。",
+        "dagster_run_id": "The run that made it. | Dagster运行编号。",
+    }
+    kinds = [
+        pa.date32() if name == "as_of" else pa.timestamp("us") if name == "created_at" else pa.string()
+        for name in names
+    ]
+    return MetaTable(
+        table_of(names, kinds, [tuple(values[name] for name in names)]),
+        "Which release this is and what made it. | 本次发布的说明。",
+        names,
+    )
+
+
+def settings_table(rows: Sequence[tuple[str, str, str]]) -> MetaTable:
+    """What was in force: (setting, value, where it comes from)."""
+    names = {
+        "setting": "Name of the setting. | 设置名称。",
+        "value": "Value in force. | 生效值。",
+        "origin": "Where it is set: the bank's own file or the default. | 来源。",
+    }
+    return MetaTable(
+        table_of(names, [pa.string()] * 3, rows),
+        "The settings in force for this release. | 本次发布的生效设置。",
+        names,
+    )
+
+
+def delivery_table(rows: Sequence[tuple[Any, ...]]) -> MetaTable:
+    """The ledger: one row per delivery in force."""
+    names = {
+        "delivery_id": "Delivery. | 交付编号。",
+        "source_system": "Source system. | 来源系统。",
+        "source": "Source table or file of the mapping. | 来源表。",
+        "file_name": "File as delivered. | 文件名。",
+        "known_on": "Business date of the delivery; absent for the first, historic load. | 业务已知日期。",
+        "known_from": "Earliest date on which a row of it is known. | 最早已知日期。",
+        "known_to": "Latest date on which a row of it is known. | 最晚已知日期。",
+        "rows_read": "Physical records, counted apart. | 读取行数。",
+        "rows_landed": "Rows landed. | 接收行数。",
+        "rows_quarantined": "Rows in quarantine. | 隔离行数。",
+        "rows_filtered": "Rows the mapping leaves out. | 过滤行数。",
+        "landed_at": "Clock time of landing, UTC. | 接收时间（UTC）。",
+    }
+    kinds = [
+        pa.date32()
+        if name.startswith("known_")
+        else pa.int64()
+        if name.startswith("rows_")
+        else pa.timestamp("us")
+        if name.endswith("_at")
+        else pa.string()
+        for name in names
+    ]
+    return MetaTable(
+        table_of(names, kinds, rows), "The deliveries this release is made from. | 本次发布所用的数据交付。", names
+    )
+
+
+def quality_table(rows: Sequence[tuple[Any, ...]]) -> MetaTable:
+    """What was checked and what was found."""
+    names = {
+        "rule": "What must hold. | 规则。",
+        "layer": "Where it is checked: landing, registration, model, test. | 层。",
+        "subject": "Table or file it is about. | 对象。",
+        "severity": "error blocks a release, warn does not, info only counts. | 严重程度。",
+        "checked_count": "Rows looked at; absent where not counted. | 检查行数。",
+        "failing_count": "Rows that do not hold. | 不合格行数。",
+        "detail": "More in words; personal data masked. | 说明（个人信息已脱敏）。",
+    }
+    kinds = [*[pa.string()] * 4, pa.int64(), pa.int64(), pa.string()]
+    return MetaTable(
+        table_of(names, kinds, sorted(rows, key=lambda row: json.dumps(row, default=str))),
+        "What was checked on the way into this release, and what was found. | 数据质量检查结果。",
+        names,
+    )
+
+
+def now() -> datetime:
+    """Clock time in UTC without a zone, as timestamps are stored."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def flatten(value: object, prefix: str = "") -> list[tuple[str, str]]:
+    """Fields of nested dataclasses as (dotted name, text).
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass
+    ... class Release:
+    ...     kept: int
+    >>> flatten(Release(14), "release")
+    [('release.kept', '14')]
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [
+            row
+            for field in dataclasses.fields(value)
+            for row in flatten(getattr(value, field.name), f"{prefix}.{field.name}".lstrip("."))
+        ]
+    return [(prefix, str(value))]
+
+
+def meta_tables(build: Build, bank: Bank, home: Home, release_id: str, run_id: str) -> dict[str, MetaTable]:
+    """All tables of schema ``meta`` of a release about to be staged."""
+    entries = in_force(read_ledger(home.landing, bank.name))
+    with reading(build, bank) as connection:
+        columns = connection.execute(
+            "select schema_name, table_name, column_name, column_index, data_type from duckdb_columns() order by all"
+        ).fetchall()
+        seeded = connection.execute("select setting, value::varchar from settings.settings order by all").fetchall()
+        quality = _quality_rows(connection, home, bank, entries)
+        fingerprint = connection.execute("select fingerprint from bookkeeping.state").fetchall()[0][0]
+    tables = {
+        "release": release_row(
+            {
+                "release_id": release_id,
+                "bank": bank.name,
+                "bank_name_en": bank.settings.name.en,
+                "bank_name_zh": bank.settings.name.zh,
+                "environment": bank.settings.environment,
+                "as_of": build.as_of,
+                "created_at": now(),
+                "base_currency": bank.settings.base_currency,
+                "time_zone": bank.settings.time_zone,
+                "build_fingerprint": fingerprint,
+                "mapping_hash": bank.mapping.hash,
+                "mainbank_version": version("mainbank"),
+                "duckdb_version": duckdb.__version__,
+                "storage_version": STORAGE_VERSION,
+                "dagster_run_id": run_id,
+            }
+        ),
+        "settings": settings_table(
+            [
+                *((name, value, "bank.yml") for name, value in flatten(bank.settings)),
+                *((name, value, "dbt/seeds/settings.csv") for name, value in seeded),
+            ]
+        ),
+        "delivery": delivery_table(
+            [
+                (
+                    entry.delivery_id,
+                    entry.source_system,
+                    entry.source,
+                    entry.file,
+                    entry.known_on,
+                    entry.known_from,
+                    entry.known_to,
+                    entry.rows_read,
+                    entry.rows_landed,
+                    entry.rows_quarantined,
+                    entry.rows_filtered,
+                    entry.landed_at.replace(tzinfo=None),
+                )
+                for entry in entries
+            ]
+        ),
+        "quality": quality_table(quality),
+    }
+    return {**tables, "data_dictionary": data_dictionary(dbt.load_manifest(), columns, tables)}
+
+
+def _quality_rows(
+    connection: duckdb.DuckDBPyConnection, home: Home, bank: Bank, entries: Sequence[LedgerEntry]
+) -> list[tuple[Any, ...]]:
+    """What landing, registration, models and tests counted."""
+    rows: list[tuple[Any, ...]] = []
+    for entry in entries:
+        lost = entry.rows_read - entry.rows_landed - entry.rows_quarantined - entry.rows_filtered
+        rows.append(("nothing_lost", "landing", entry.source, "error", entry.rows_read, lost, entry.file))
+        rows.append(
+            (
+                "rows_quarantined",
+                "landing",
+                entry.source,
+                "warn",
+                entry.rows_read,
+                entry.rows_quarantined,
+                entry.file,
+            )
+        )
+        rows.extend(
+            ("undeclared_column", "landing", entry.source, "warn", None, 1, f"{entry.file}: column {column}")
+            for column in entry.undeclared_columns
+        )
+    for group in summarise(home, bank.name):
+        where = f"{group.file}, first at line {group.first_line}"
+        column = f", column {group.column}" if group.column else ""
+        found = f", found {group.example}" if group.example else ""
+        rows.append(
+            (
+                "quarantine_reason",
+                "landing",
+                group.source,
+                "warn",
+                None,
+                group.rows,
+                f"{where}{column}: {group.reason}{found}",
+            )
+        )
+    rows.extend(
+        ("registrable_under_the_contract", "registration", table, "warn", None, count, f"{column}: {reason}")
+        for table, column, reason, count in connection.execute(
+            "select table_name, column_name, reason, count(*) from bookkeeping.rejected_row group by all order by all"
+        ).fetchall()
+    )
+    rows.extend(
+        ("code_translated", "registration", table, "warn", None, count, f"{column}: no translation for {code!r}")
+        for table, column, code, count in connection.execute(
+            "select table_name, column_name, code, sum(rows_found) from bookkeeping.untranslated_code "
+            "group by all order by all"
+        ).fetchall()
+    )
+    rows.extend(
+        (rule, "model", subject, severity, checked, failing, detail)
+        for rule, subject, severity, checked, failing, detail in connection.execute(
+            "select rule, subject, severity, checked_count, failing_count, detail from quality.quality_summary order by all"
+        ).fetchall()
+    )
+    rows.extend(
+        (name, "test", stage, "error" if status in ("fail", "error") else "warn", None, failures, status)
+        for stage, name, status, failures in connection.execute(
+            "select pass, name, status, failures from bookkeeping.check_result order by all"
+        ).fetchall()
+    )
+    return rows

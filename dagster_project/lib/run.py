@@ -1,0 +1,153 @@
+"""Running the graph from the console: the same Dagster job that the schedule starts, in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from dagster_project.lib import dbt
+from dagster_project.lib.build import current_build
+from dagster_project.lib.environment import Environment
+from warehouse.errors import UserError
+from warehouse.home import Home
+from warehouse.release import FILE_NAME
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+DAGSTER_SETTINGS = {
+    "telemetry": {"enabled": False},
+    "concurrency": {"pools": {"default_limit": 1}},
+    "run_retries": {"enabled": False},
+}
+"""One writer: every asset that writes the warehouse is in a pool, and a pool has one place."""
+
+
+def prepare_dagster(environment: Environment) -> None:
+    """Give Dagster its home inside ours, and this process the environment the definitions are made from."""
+    home = Home(environment.home)
+    home.prepare()
+    (home.dagster / "dagster.yaml").write_text(yaml.safe_dump(DAGSTER_SETTINGS, sort_keys=False))
+    os.environ.update(environment.variables())
+    _memory(home).write_text(json.dumps({"source": environment.source, "data": str(environment.data)}))
+
+
+def _memory(home: Home) -> Path:
+    return home.dagster / "environment.json"
+
+
+def remembered_environment(home: Home) -> Environment | None:
+    """The bank and data of the last run on this home, so that the UI opens on what was run."""
+    if not _memory(home).is_file():
+        return None
+    known = json.loads(_memory(home).read_text())
+    return Environment(home.root, known["source"], Path(known["data"]), None)
+
+
+def run_daily_refresh(environment: Environment, console: Console) -> int:
+    """Execute the job `daily_refresh` and print what came of it.
+
+    Returns
+    -------
+    int
+        Exit code: 0 published, 1 a check or a step failed, 2 a mistake the user can mend.
+    """
+    started = time.monotonic()
+    prepare_dagster(environment)
+    console.print(f"Bank {environment.source}, data {environment.data}, home {environment.home}")
+    dbt.prepare_manifest()
+
+    import dagster as dg  # noqa: PLC0415
+
+    from dagster_project.definitions import definitions  # noqa: PLC0415
+
+    with dg.DagsterInstance.get() as instance:
+        job = definitions().get_job_def("daily_refresh")
+        result = job.execute_in_process(
+            instance=instance, raise_on_error=False, run_config={"loggers": {"console": {"config": {}}}}
+        )
+    if not result.success:
+        return _tell_failure(result, console)
+    durations = {
+        event.step_key or "": event.step_success_data.duration_ms / 1000
+        for event in result.all_events
+        if event.is_step_success
+    }
+    print_summary(environment, durations, time.monotonic() - started, console)
+    return 0
+
+
+def _tell_failure(result: dg.ExecuteInProcessResult, console: Console) -> int:
+    """Print why a run failed, and return its exit code."""
+    code = 1
+    for event in result.all_events:
+        if not event.is_step_failure:
+            continue
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        name = error.cls_name if error else None
+        message = (error.message if error else "").strip()
+        if name == UserError.__name__:
+            code = UserError.exit_code
+            message = message.partition(": ")[2]
+        description = event.step_failure_data.user_failure_data
+        if description is not None and description.description:
+            message = description.description
+        console.print(f"\n{event.step_key} failed: {message}", markup=False, soft_wrap=True)
+    console.print(
+        "Nothing was published; readers keep the release they have. `mainbank dev` shows the run.", soft_wrap=True
+    )
+    return code
+
+
+def print_summary(environment: Environment, durations: dict[str, float], seconds: float, console: Console) -> None:
+    """Print rows per layer, the surest rules, seconds per stage, and where things are."""
+    from dagster_project.defs.resources import installation_of  # noqa: PLC0415
+
+    installation = installation_of(environment)
+    build = current_build(installation.home)
+    place = (
+        installation.home.current / FILE_NAME if build.is_live else installation.home.as_of / f"{build.as_of}.duckdb"
+    )
+    with duckdb.connect(str(place), read_only=True) as connection:
+        layers = connection.execute(
+            "select 'landed', count(*), sum(rows_landed), sum(rows_quarantined) from meta.delivery union all "
+            "select schema_name, count(*), sum(row_count), null from meta.release_table "
+            "where schema_name <> 'meta' group by schema_name order by all"
+        ).fetchall()
+        rules = connection.execute(
+            "select sentence_en, sentence_zh from mining.association_rule where is_significant "
+            "order by lift desc, rule_id limit 3"
+        ).fetchall()
+        warnings = connection.execute(
+            "select rule, subject, failing_count, detail from meta.quality "
+            "where failing_count > 0 and severity <> 'info' order by all limit 8"
+        ).fetchall()
+    table = Table("layer", "tables", "rows", box=None, pad_edge=False, title_justify="left")
+    table.columns[1].justify = table.columns[2].justify = "right"
+    for layer, tables, rows, quarantined in layers:
+        table.add_row(layer, f"{tables:,}", f"{rows:,}" + (f" ({quarantined:,} quarantined)" if quarantined else ""))
+    console.print()
+    console.print(f"As of {build.as_of}", style="bold")
+    console.print(table)
+    if rules:
+        console.print("\nStrongest rules", style="bold")
+        for english, chinese in rules:
+            console.print(f"  {english}\n  {chinese}", markup=False, soft_wrap=True)
+    if warnings:
+        console.print("\nWorth a look (all of it in meta.quality)", style="bold")
+        for rule, subject, failing, detail in warnings:
+            console.print(f"  {subject}: {rule}, {failing:,} ({detail})", markup=False, soft_wrap=True)
+    stages = ", ".join(f"{name} {took:.1f}" for name, took in durations.items())
+    console.print(f"\nSeconds: {stages}; {seconds:.1f} in all", soft_wrap=True)
+    console.print(f"For BI tools, read-only: {place}", soft_wrap=True)
+    console.print("The run, its assets and checks: make dev", soft_wrap=True)
