@@ -1,0 +1,34 @@
+{# Where engines differ about dates. Everything else in the project is plain SQL. #}
+
+{# The bank's calendar day of a UTC timestamp. #}
+{% macro bank_date(posted_at) -%}
+    cast(({{ posted_at }} at time zone 'UTC') at time zone '{{ required_setting('time_zone', 'Europe/Prague') }}' as date)
+{%- endmacro %}
+
+{% macro month_start(day) -%}
+    cast(date_trunc('month', {{ day }}) as date)
+{%- endmacro %}
+
+{% macro month_end(day) -%}
+    last_day({{ day }})
+{%- endmacro %}
+
+{# Whole days from one date to a later one. #}
+{% macro days_between(first_day, last_day) -%}
+    cast({{ last_day }} - {{ first_day }} as integer)
+{%- endmacro %}
+
+{% macro add_days(day, days) -%}
+    ({{ day }} + cast({{ days }} as integer))
+{%- endmacro %}
+
+{# One row per day, both ends included; column `date_on`. #}
+{% macro date_spine(first_day, last_day) -%}
+    select cast(generated.day as date) as date_on
+    from generate_series(cast({{ first_day }} as timestamp), cast({{ last_day }} as timestamp), interval 1 day) as generated (day)
+{%- endmacro %}
+
+{# Completed years of life on a day. #}
+{% macro completed_years(born_on, day) -%}
+    cast(date_sub('year', {{ born_on }}, {{ day }}) as integer)
+{%- endmacro %}

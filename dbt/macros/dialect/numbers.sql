@@ -1,0 +1,16 @@
+{#
+    An exact quotient of a DECIMAL amount with two decimals by a positive whole number, rounded once, half away from zero.
+    DuckDB divides decimals as DOUBLE: above 90 billion the last cent would be lost. So: whole cents, integer division.
+#}
+{% macro divide_amount(amount, divisor) -%}
+    cast(
+        sign({{ amount }}) * (
+            (2 * cast(abs({{ amount }}) * 100 as hugeint) + {{ divisor }}) // (2 * {{ divisor }})
+        ) as decimal(20, 0)
+    ) * cast(0.01 as decimal(3, 2))
+{%- endmacro %}
+
+{# Hexadecimal sha256 of a text. #}
+{% macro sha256_hex(text) -%}
+    sha256({{ text }})
+{%- endmacro %}

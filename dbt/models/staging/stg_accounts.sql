@@ -1,0 +1,23 @@
+{{ versions(
+    source('raw', 'accounts'),
+    keys=['source_system', 'account_id'],
+    columns=[
+        public_id('source_system', 'account_id') ~ ' as account_id',
+        'customer_source_system',
+        'source_customer_id',
+        public_id('source_system', 'settlement_account_id') ~ ' as settlement_account_id',
+        'product_code',
+        public_id('source_system', 'branch_id') ~ ' as branch_id',
+        stated_currency('currency') ~ ' as currency',
+        'opened_on',
+        'closed_on',
+        'matures_on',
+        'rate',
+        'credit_limit',
+        'amount',
+        'status',
+        'closure_reason',
+        'is_payroll',
+        'opened_channel',
+    ],
+) }}

@@ -1,0 +1,21 @@
+{{ versions(
+    source('raw', 'products'),
+    keys=['source_system', 'product_code'],
+    columns=[
+        'product_code',
+        'name',
+        'category',
+        'side',
+        'audience',
+        'currency',
+        'term_days',
+        'risk_level',
+        'yield_kind',
+        'yield_low',
+        'yield_high',
+        'issue_from',
+        'issue_to',
+        'launched_on',
+        'withdrawn_on',
+    ],
+) }}
