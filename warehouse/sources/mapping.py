@@ -1,10 +1,16 @@
-"""A bank's mapping file, read into the values of `specification`: what is landed and how it becomes the contract."""
+"""A bank's mapping file, read into the values of `specification`: what is landed, how it becomes the contract."""
 
 from __future__ import annotations
 
+import hashlib
+import re
+from pathlib import Path
+
+from warehouse.errors import UserError
 from warehouse.sources.specification import (
     IDENTIFYING_CLASSES,
     PERSONAL_DATA_CLASSES,
+    SIMPLE_TYPES,
     CodeTranslation,
     CsvFormat,
     DerivedColumn,
@@ -15,10 +21,13 @@ from warehouse.sources.specification import (
     SourceColumn,
     SourceSpec,
     TableSpec,
+    is_column_type,
     quote_name,
     quote_text,
     typed_expression,
 )
+from warehouse.sources.validation import find_problems
+from warehouse.yaml_file import Node, closest_names, read_yaml
 
 __all__ = [
     "IDENTIFYING_CLASSES",
@@ -28,12 +37,277 @@ __all__ = [
     "DerivedColumn",
     "LookupSpec",
     "Mapping",
+    "MappingError",
     "ParquetFormat",
     "SelectSpec",
     "SourceColumn",
     "SourceSpec",
     "TableSpec",
+    "load_mapping",
     "quote_name",
     "quote_text",
+    "shipped_banks",
     "typed_expression",
 ]
+
+SHIPPED_BANKS = Path(__file__).parent.parent / "banks"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+#: Names that landing adds to every row.
+_RESERVED_COLUMNS = ("record_id",)
+
+
+class MappingError(UserError):
+    """Everything found in a mapping that does not fit, each with its place; `problems` holds them one by one."""
+
+    def __init__(self, file: Path, problems: list[UserError]) -> None:
+        self.problems = problems
+        listed = "\n".join(str(problem).replace("\n", "\n  ") for problem in problems)
+        super().__init__(
+            f"{len(problems)} things in {file} do not fit:\n{listed}",
+            next_step=f"correct them, then run: mainbank sources check {file}",
+        )
+
+
+def shipped_banks() -> list[str]:
+    """Names of the banks whose mapping comes with the project."""
+    return sorted(file.parent.name for file in SHIPPED_BANKS.glob("*/mapping.yml"))
+
+
+def find_mapping_file(source: str | Path) -> Path:
+    """Mapping file that a shipped name, a folder or a path stands for.
+
+    Raises
+    ------
+    UserError
+        There is no such file.
+    """
+    path = Path(source)
+    shipped = SHIPPED_BANKS / str(source) / "mapping.yml"
+    if _NAME.fullmatch(str(source)) and shipped.is_file():
+        return shipped
+    candidate = path / "mapping.yml" if path.is_dir() else path
+    if not candidate.is_file():
+        raise UserError(
+            "there is no such bank",
+            where=f"SOURCE={source}",
+            found="no shipped name, and no file at that path",
+            valid=f"a shipped name ({closest_names(str(source), shipped_banks())}), a folder with mapping.yml and "
+            "bank.yml, or the path of a mapping file",
+            next_step="correct SOURCE",
+        )
+    return candidate.resolve()
+
+
+def load_mapping(source: str | Path) -> Mapping:
+    """Mapping from a shipped name, a folder or a path, checked against the contract.
+
+    Parameters
+    ----------
+    source
+        For example `berka`, `/etc/bank` or `/etc/bank/mapping.yml`.
+
+    Raises
+    ------
+    UserError
+        The file is absent or not of the form of a mapping.
+    MappingError
+        It names what does not exist, or breaks a rule; all such places are listed.
+    """
+    mapping = read_mapping(find_mapping_file(source))
+    problems = find_problems(mapping)
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise MappingError(mapping.path, problems)
+    return mapping
+
+
+def read_mapping(file: Path) -> Mapping:
+    """Mapping as the file states it, its form checked, but not whether what it names exists."""
+    root = read_yaml(file)
+    fields = root.fields(["bank", "sources", "tables"], ["codes"])
+    sources = {name: _source(name, node) for name, node in fields["sources"].as_named()}
+    codes: dict[str, dict[str | None, str | None]] = {
+        name: {code: None if value.is_null else value.as_text() for code, value in node.as_entries()}
+        for name, node in (fields["codes"].as_named() if "codes" in fields else ())
+    }
+    tables = {
+        name: TableSpec(name, tuple(_select(i, select) for i, select in enumerate(node.as_list())))
+        for name, node in fields["tables"].as_named()
+    }
+    return Mapping(
+        bank=_plain_name(fields["bank"]),
+        path=file,
+        sources=sources,
+        codes=codes,
+        tables=tables,
+        hash=hashlib.sha256(file.read_bytes()).hexdigest()[:16],
+        lines={node.path: node.line for node in root.walk()},
+    )
+
+
+def _plain_name(node: Node, name: str | None = None) -> str:
+    text = node.as_text() if name is None else name
+    if not _NAME.fullmatch(text):
+        raise node.error(
+            f"{text!r} cannot be a name here: it names folders and SQL relations",
+            valid="ASCII letters, digits and underscores, a letter first",
+        )
+    return text
+
+
+def _source(name: str, node: Node) -> SourceSpec:
+    _plain_name(node, name)
+    fields = node.fields(
+        ["source_system", "file", "format", "key", "columns"], ["derive", "record", "known_on", "where"]
+    )
+    source_format = _format(fields["format"])
+    columns = tuple(_source_column(column, child, source_format) for column, child in fields["columns"].as_named())
+    derive = tuple(
+        _derived_column(column, child) for column, child in (fields["derive"].as_named() if "derive" in fields else ())
+    )
+    seen: dict[str, str] = {}
+    both: tuple[SourceColumn | DerivedColumn, ...] = (*columns, *derive)
+    for column in both:
+        place = fields["columns"] if isinstance(column, SourceColumn) else fields["derive"]
+        if column.name.startswith("_") or column.name.lower() in _RESERVED_COLUMNS:
+            raise place.error(
+                f"the column name {column.name!r} is taken by landing",
+                valid="a name that does not begin with an underscore and is not record_id",
+                next_step="deliver the column under another name",
+            )
+        if column.name.lower() in seen:
+            raise place.error(
+                f"the columns {seen[column.name.lower()]!r} and {column.name!r} cannot be told apart",
+                valid="names that differ in more than upper and lower case",
+            )
+        seen[column.name.lower()] = column.name
+    names = [column.name for column in both]
+    key = tuple(child.as_one_of(names) for child in fields["key"].as_list())
+    if not key:
+        raise fields["key"].error("a source needs a key", valid=", ".join(names))
+    return SourceSpec(
+        name=name,
+        source_system=_plain_name(fields["source_system"]),
+        file=fields["file"].as_text(),
+        format=source_format,
+        key=key,
+        columns=columns,
+        derive=derive,
+        record=fields["record"].as_one_of(names) if "record" in fields else None,
+        known_on=fields["known_on"].as_text() if "known_on" in fields else None,
+        where=fields["where"].as_text() if "where" in fields else None,
+    )
+
+
+def _format(node: Node) -> CsvFormat | ParquetFormat:
+    kinds = {
+        "csv": ["delimiter", "quote", "escape", "encoding", "header", "null_values"],
+        "parquet": ["null_values"],
+    }
+    kind = dict(node.as_named()).get("type")
+    if kind is None:
+        raise node.error("a format needs its type", valid=", ".join(kinds))
+    fields = node.fields(["type"], kinds[kind.as_one_of(kinds)])
+    null_values = fields["null_values"].as_texts() if "null_values" in fields else None
+    if kind.as_text() == "parquet":
+        return ParquetFormat(null_values or ())
+    default = CsvFormat()
+    quote = fields["quote"].as_text() if "quote" in fields else default.quote
+    text_format = CsvFormat(
+        delimiter=fields["delimiter"].as_text() if "delimiter" in fields else default.delimiter,
+        quote=quote,
+        escape=fields["escape"].as_text() if "escape" in fields else quote,
+        encoding=fields["encoding"].as_text() if "encoding" in fields else default.encoding,
+        header=fields["header"].as_boolean() if "header" in fields else default.header,
+        null_values=default.null_values if null_values is None else null_values,
+    )
+    if text_format.delimiter in ("", "\n", "\r", text_format.quote):
+        raise fields["delimiter"].error("this cannot delimit columns", valid='for example "," or ";" or "\\t"')
+    return text_format
+
+
+def _source_column(name: str, node: Node, source_format: CsvFormat | ParquetFormat) -> SourceColumn:
+    optional = ["type", "required", "format", "minimum", "maximum", "values", "null_values", "personal_data"]
+    # `name: {}` and `name:` alone declare a text column.
+    fields = {} if node.is_null else node.fields([], optional)
+    column_type = _type(fields["type"]) if "type" in fields else "VARCHAR"
+    if "format" in fields and column_type not in ("DATE", "TIMESTAMP"):
+        raise fields["format"].error(f"a {column_type} has no format", valid="format stands with DATE and TIMESTAMP")
+    return SourceColumn(
+        name=name,
+        type=column_type,
+        required="required" in fields and fields["required"].as_boolean(),
+        format=fields["format"].as_text() if "format" in fields else None,
+        minimum=fields["minimum"].as_text() if "minimum" in fields else None,
+        maximum=fields["maximum"].as_text() if "maximum" in fields else None,
+        values=fields["values"].as_texts() if "values" in fields else (),
+        null_values=fields["null_values"].as_texts() if "null_values" in fields else source_format.null_values,
+        personal_data=_class(fields.get("personal_data")),
+    )
+
+
+def _derived_column(name: str, node: Node) -> DerivedColumn:
+    if node.text is not None:
+        return DerivedColumn(name, node.text)
+    fields = node.fields(["expression"], ["type", "personal_data"])
+    return DerivedColumn(
+        name,
+        fields["expression"].as_text(),
+        _type(fields["type"]) if "type" in fields else None,
+        _class(fields.get("personal_data")),
+    )
+
+
+def _class(node: Node | None) -> str:
+    return "none" if node is None else node.as_one_of(PERSONAL_DATA_CLASSES)
+
+
+def _type(node: Node) -> str:
+    text = node.as_text().upper().replace(" ", "")
+    if not is_column_type(text):
+        raise node.error("no such column type", valid=", ".join((*SIMPLE_TYPES, "DECIMAL(precision,scale)")))
+    return text
+
+
+def _select(position: int, node: Node) -> SelectSpec:
+    if "rows" in dict(node.as_named()):
+        fields = node.fields(["rows"])
+        return SelectSpec(
+            position,
+            rows=tuple(
+                tuple((name, None if value.is_null else value.as_text()) for name, value in row.as_named())
+                for row in fields["rows"].as_list()
+            ),
+        )
+    fields = node.fields(["from", "columns"], ["where", "lookups"])
+    lookups = tuple(
+        _lookup(name, child) for name, child in (fields["lookups"].as_named() if "lookups" in fields else ())
+    )
+    return SelectSpec(
+        position=position,
+        source=fields["from"].as_text(),
+        where=fields["where"].as_text() if "where" in fields else None,
+        columns=tuple((name, _value(child)) for name, child in fields["columns"].as_named()),
+        lookups=lookups,
+    )
+
+
+def _lookup(name: str, node: Node) -> LookupSpec:
+    _plain_name(node, name)
+    fields = node.fields(["source", "on"], ["where"])
+    on = tuple((column, value.as_text()) for column, value in fields["on"].as_named())
+    if not on:
+        raise fields["on"].error("a lookup is joined on at least one column", valid="{its column: an expression}")
+    return LookupSpec(name, fields["source"].as_text(), on, fields["where"].as_text() if "where" in fields else None)
+
+
+def _value(node: Node) -> str | CodeTranslation:
+    if node.text is not None:
+        return node.text
+    fields = node.fields(["code", "of"], ["otherwise"])
+    return CodeTranslation(
+        fields["code"].as_text(),
+        fields["of"].as_text(),
+        fields["otherwise"].as_text() if "otherwise" in fields else None,
+    )

@@ -150,18 +150,19 @@ class SourceSpec:
     known_on: str | None = None
     where: str | None = None
 
-    def column(self, name: str) -> SourceColumn | None:
-        """Declared source column of that name, None if there is none."""
-        return next((column for column in self.columns if column.name == name), None)
+    @property
+    def all_columns(self) -> tuple[SourceColumn | DerivedColumn, ...]:
+        """Declared, then derived columns: what an expression over the landed source may read."""
+        return (*self.columns, *self.derive)
 
-    def derived(self, name: str) -> DerivedColumn | None:
-        """Derived column of that name, None if there is none."""
-        return next((column for column in self.derive if column.name == name), None)
+    def find(self, name: str) -> SourceColumn | DerivedColumn | None:
+        """Declared or derived column of that name, in any case as in SQL; None if there is none."""
+        return next((column for column in self.all_columns if column.name.lower() == name.lower()), None)
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """Names an expression over the landed source may read: declared, then derived columns."""
-        return tuple(column.name for column in (*self.columns, *self.derive))
+        """Names of the declared, then of the derived columns."""
+        return tuple(column.name for column in self.all_columns)
 
     @property
     def landing_hash(self) -> str:
@@ -246,7 +247,8 @@ class Mapping:
     bank: str
     path: Path
     sources: Dictionary[str, SourceSpec]
-    codes: Dictionary[str, Dictionary[str | None, str]]
+    #: Code table -> source code (None: no code) -> contract code (None: known, and nothing in the contract).
+    codes: Dictionary[str, Dictionary[str | None, str | None]]
     tables: Dictionary[str, TableSpec]
     hash: str
     #: Line of each place in the file, by its path in the YAML (`sources.trans.columns.date`).
@@ -260,9 +262,9 @@ class Mapping:
                 self.bank,
                 {name: source.table_hash for name, source in self.sources.items()},
                 {
-                    name: [
-                        [key, value] for key, value in sorted(codes.items(), key=lambda pair: pair[0] or "")
-                    ]
+                    name: sorted(
+                        ([key, value] for key, value in codes.items()), key=lambda pair: (pair[0] is not None, pair[0])
+                    )
                     for name, codes in self.codes.items()
                 },
                 dict(self.tables),
@@ -279,7 +281,7 @@ class Mapping:
 
 
 def typed_expression(column: SourceColumn, delivered_as_text: bool) -> str:
-    """SQL expression that reads one landed column as its declared type.
+    r"""SQL expression that reads one landed column as its declared type.
 
     NULL stands for a null value and for text that is not of the type: landing tells the two apart by testing
     the text itself, registration never meets the second. A number is not rounded: `1.5` is no BIGINT and
@@ -301,15 +303,11 @@ def typed_expression(column: SourceColumn, delivered_as_text: bool) -> str:
     Examples
     --------
     >>> typed_expression(SourceColumn("day", "DATE", format="%y%m%d", null_values=("",)), True)
-    'cast(try_strptime(nullif("day", \\'\\'), \\'%y%m%d\\') as DATE)'
+    'cast(try_strptime(nullif("day", \'\'), \'%y%m%d\') as DATE)'
     """
     value = quote_name(column.name)
     if not delivered_as_text:
-        return (
-            value
-            if column.type == "VARCHAR" and column.is_identifying
-            else f"try_cast({value} as {column.type})"
-        )
+        return value if column.type == "VARCHAR" and column.is_identifying else f"try_cast({value} as {column.type})"
     if len(column.null_values) == 1:
         value = f"nullif({value}, {quote_text(column.null_values[0])})"
     elif column.null_values:
@@ -330,7 +328,9 @@ def typed_expression(column: SourceColumn, delivered_as_text: bool) -> str:
         return f"case when regexp_full_match({value}, '{iso}') then try_cast({value} as {column.type}) end"
     if column.type in ("INTEGER", "BIGINT"):
         # A cast alone would read '1.5' as 2, '1e3' as 1000 and '1_0' as 10.
-        return f"case when regexp_full_match({value}, '\\s*[+-]?[0-9]+\\s*') then try_cast({value} as {column.type}) end"
+        return (
+            f"case when regexp_full_match({value}, '\\s*[+-]?[0-9]+\\s*') then try_cast({value} as {column.type}) end"
+        )
     decimal = _DECIMAL.fullmatch(column.type)
     if decimal is not None:
         scale = int(decimal[2])
