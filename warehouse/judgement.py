@@ -1,0 +1,316 @@
+"""The SQL that judges delivered rows one by one: type, required, range, allowed values, and the identifier split.
+
+It runs on one batch at a time, on a connection that can open no file. Form (fields, quotes, encoding) was judged by
+the source's reader; references between tables are resolved when the warehouse is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+
+from warehouse.errors import UserError
+from warehouse.ledger import KNOWN_FROM_THE_START
+from warehouse.sources.delivered import SOURCE_ROW
+from warehouse.sources.specification import (
+    DerivedColumn,
+    SourceColumn,
+    SourceSpec,
+    quote_name,
+    quote_text,
+    typed_expression,
+)
+from warehouse.vault import CLEAR_VALUES, record_id_expression, token_expression
+
+#: Columns that landing adds; `record_id` only where the mapping names the record.
+ADDED_COLUMNS = (SOURCE_ROW, "_known_on", "_is_known_on_assumed", "_operation")
+RECORD_ID = "record_id"
+LANDED, QUARANTINED, FILTERED = 0, 1, 2
+_VERDICT = "_verdict"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One reason why a row cannot be landed."""
+
+    source_row: int
+    column: str
+    reason: str
+    value: str | None
+
+
+@dataclass(frozen=True)
+class JudgedRows:
+    """A batch after judgement.
+
+    Attributes
+    ----------
+    landed
+        Rows to land, identifying values replaced by tokens.
+    clear_values
+        Identifying values of those rows, for the vault (`vault.CLEAR_VALUES`).
+    faults
+        Of the rows to quarantine, by row and column.
+    filtered
+        Number of rows the mapping's `where` does not keep.
+    """
+
+    landed: pa.Table
+    clear_values: pa.Table
+    faults: list[Fault]
+    filtered: int
+
+
+@dataclass(frozen=True)
+class _Check:
+    column: str
+    reason: str
+    fails: str
+    shown: str
+
+
+class Judge:
+    """Judges the rows of one delivery.
+
+    Parameters
+    ----------
+    connection
+        In-memory, on which `vault.use_key` was called.
+    source
+        The source as the mapping declares it.
+    names
+        Columns of the delivery, in its own order; those not declared go to the vault whole.
+    text_columns
+        Those of `names` whose values come as text.
+    known_on
+        Date of the delivery; None for an initial load, where each row has its own.
+    operation
+        `upsert` or `delete`. Of a deleted row only the key must be there, and `where` is not asked.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        source: SourceSpec,
+        *,
+        names: Sequence[str],
+        text_columns: frozenset[str],
+        known_on: date | None,
+        operation: str,
+    ) -> None:
+        self._connection = connection
+        self._source = source
+        self._is_delete = operation == "delete"
+        self._absent = [column.name for column in source.columns if column.name not in names]
+        self._text_columns = text_columns | set(self._absent)
+        declared = {column.name for column in source.columns}
+        self.undeclared = [name for name in names if name not in declared]
+        self._operation = operation
+        self._known_on = known_on
+        self._position = {column.name: index for index, column in enumerate(source.columns)}
+        self._checks = [check for column in source.columns for check in self._column_checks(column)]
+        self._checks += self._derived_checks()
+        columns: list[SourceColumn | DerivedColumn] = [*source.columns, *source.derive]
+        identifying = [column.name for column in columns if column.is_identifying]
+        #: Columns whose clear values go to the vault, with the name of what the query calls them.
+        self._clear = {name: f"_clear_{index}" for index, name in enumerate([*identifying, *self.undeclared])}
+        self._query = f"{self._steps()} {self._final_select()}"
+
+    def judge(self, rows: pa.Table) -> JudgedRows:
+        """Judge the rows of one batch.
+
+        Raises
+        ------
+        UserError
+            If an expression of the mapping fails. Its values are not told: they may be personal.
+        """
+        batch = rows
+        for name in self._absent:
+            batch = batch.append_column(name, pa.nulls(batch.num_rows, pa.string()))
+        self._connection.register("batch", batch)
+        try:
+            judged = self._connection.sql(self._query).to_arrow_table()
+        except duckdb.Error as error:
+            raise self._expression_failed(error) from None
+        verdict = judged.column(_VERDICT).to_numpy()
+        landed = judged.filter(pa.array(verdict == LANDED)) if bool((verdict != LANDED).any()) else judged
+        faults: list[Fault] = []
+        if bool((verdict == QUARANTINED).any()):
+            self._connection.register("batch", batch.filter(pa.array(verdict == QUARANTINED)))
+            faults = self._faults()
+        self._connection.unregister("batch")
+        return JudgedRows(
+            landed=landed.drop_columns([_VERDICT, *self._clear_names()]),
+            clear_values=self._clear_values(landed),
+            faults=faults,
+            filtered=int((verdict == FILTERED).sum()),
+        )
+
+    def _steps(self) -> str:
+        delivered = ", ".join(
+            f"{quote_name(column.name)} as {self._delivered(column.name)}" for column in self._source.columns
+        )
+        typed = ", ".join(
+            f"{typed_expression(column, column.name in self._text_columns)} as {quote_name(column.name)}"
+            for column in self._source.columns
+        )
+        undeclared = "".join(
+            f", nullif(trim(cast({quote_name(name)} as varchar)), '') as {quote_name(name)}" for name in self.undeclared
+        )
+        derived = "".join(
+            f", ({column.expression}) as {self._delivered(column.name)}, "
+            + (f"try_cast(({column.expression}) as {column.type})" if column.type else f"({column.expression})")
+            + f" as {quote_name(column.name)}"
+            for column in self._source.derive
+        )
+        faulty = " or ".join(f"({check.fails})" for check in self._checks) or "false"
+        kept = f"coalesce(({self._source.where}), false)" if self._source.where and not self._is_delete else "true"
+        if self._known_on is not None:
+            known_on = f"date '{self._known_on.isoformat()}'"
+        else:
+            own = f"try_cast(({self._source.known_on}) as date)" if self._source.known_on else "null"
+            known_on = f"coalesce({own}, date '{KNOWN_FROM_THE_START.isoformat()}')"
+        return f"""
+            with typed as (select {typed}, {delivered}{undeclared}, {SOURCE_ROW} from batch),
+            derived as (select *{derived} from typed),
+            judged as (
+                select
+                    *,
+                    case when {faulty} then {QUARANTINED} when {kept} then {LANDED} else {FILTERED} end as {_VERDICT},
+                    {known_on} as _known_on
+                from derived
+            )"""
+
+    def _final_select(self) -> str:
+        columns = []
+        for column in self._source.columns:
+            name = quote_name(column.name)
+            # As delivered: the text itself, not what was read from it. What is identifying leaves as a token.
+            shown = token_expression(name) if column.is_identifying else self._delivered(column.name)
+            columns.append(f"{shown} as {name}")
+        for derived in self._source.derive:
+            name = quote_name(derived.name)
+            columns.append(f"{token_expression(name) if derived.is_identifying else name} as {name}")
+        if self._source.record is not None:
+            record = record_id_expression(self._source.source_system, quote_name(self._source.record))
+            columns.append(f"{record} as {RECORD_ID}")
+        columns += [
+            SOURCE_ROW,
+            "_known_on",
+            f"{'true' if self._known_on is None else 'false'} as _is_known_on_assumed",
+            f"{quote_text(self._operation)} as _operation",
+            _VERDICT,
+        ]
+        for name, clear in self._clear.items():
+            columns.append(f"nullif(trim(cast({quote_name(name)} as varchar)), '') as {clear}")
+            if name in self.undeclared:
+                columns.append(f"{token_expression(quote_name(name))} as {clear}_token")
+        return f"select {', '.join(columns)} from judged"
+
+    def _column_checks(self, column: SourceColumn) -> list[_Check]:
+        name = quote_name(column.name)
+        delivered = self._delivered(column.name)
+        is_null = f"{delivered} is null"
+        if column.name in self._text_columns and column.null_values:
+            nulls = ", ".join(quote_text(text) for text in column.null_values)
+            is_null = f"({is_null} or {delivered} in ({nulls}))"
+        checks = []
+        if column.name in self._source.key if self._is_delete else column.required or column.name in self._source.key:
+            checks.append(("missing, but required", is_null))
+        expected = f"{column.type} of the format {column.format}" if column.format else column.type
+        if column.type != "VARCHAR" or column.name not in self._text_columns:
+            checks.append((f"not a {expected}", f"{name} is null and not {is_null}"))
+        if column.type == "DOUBLE":
+            checks.append(("not a finite number", f"not isfinite({name})"))
+        for bound, sign, reason in ((column.minimum, "<", "below"), (column.maximum, ">", "above")):
+            if bound is not None:
+                limit = f"cast({quote_text(bound)} as {column.type})"
+                checks.append((f"{reason} {bound}", f"{name} {sign} {limit}"))
+        if column.values:
+            allowed = ", ".join(quote_text(value) for value in column.values)
+            listed = ", ".join(column.values)
+            checks.append((f"not one of {listed}", f"cast({name} as varchar) not in ({allowed})"))
+        return [_Check(column.name, reason, f"coalesce({fails}, false)", delivered) for reason, fails in checks]
+
+    def _derived_checks(self) -> list[_Check]:
+        return [
+            _Check(
+                column.name,
+                f"not a {column.type}",
+                f"{quote_name(column.name)} is null and {self._delivered(column.name)} is not null",
+                self._delivered(column.name),
+            )
+            for column in self._source.derive
+            if column.type is not None
+        ]
+
+    def _faults(self) -> list[Fault]:
+        """Every reason against each row of the batch, which holds only rows that have one."""
+        reasons = " union all ".join(
+            f"select {SOURCE_ROW} as source_row, {index} as check_number, cast({check.shown} as varchar) as value "
+            f"from judged where {check.fails}"
+            for index, check in enumerate(self._checks)
+        )
+        found = self._connection.sql(f"{self._steps()} {reasons} order by source_row, check_number").fetchall()
+        return [
+            Fault(row, self._checks[index].column, self._checks[index].reason, value) for row, index, value in found
+        ]
+
+    def _clear_values(self, landed: pa.Table) -> pa.Table:
+        tables = [CLEAR_VALUES.empty_table()]
+        count = landed.num_rows
+        record_ids = landed.column(RECORD_ID) if self._source.record is not None else pa.nulls(count, pa.string())
+        for name, clear in self._clear.items():
+            values = landed.column(clear)
+            table = pa.table(
+                [
+                    record_ids,
+                    landed.column(SOURCE_ROW),
+                    pa.repeat(pa.scalar(self._source.name), count),
+                    pa.repeat(pa.scalar(name), count),
+                    landed.column(f"{clear}_token" if name in self.undeclared else name),
+                    values,
+                ],
+                schema=CLEAR_VALUES,
+            )
+            tables.append(table.filter(values.is_valid()))
+        return pa.concat_tables(tables)
+
+    def _clear_names(self) -> list[str]:
+        names = list(self._clear.values())
+        return names + [f"{self._clear[name]}_token" for name in self.undeclared]
+
+    def _delivered(self, name: str) -> str:
+        """What the query calls a column as it was delivered, beside its typed value."""
+        if name in self._position:
+            return f"_delivered_{self._position[name]}"
+        return f"_derived_{[column.name for column in self._source.derive].index(name)}"
+
+    def _expression_failed(self, error: duckdb.Error) -> UserError:
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return UserError(
+                "not enough memory to land a batch of rows",
+                where="bank.yml: resources.memory_limit",
+                found=f"source {self._source.name}: a batch of rows needs more than is allowed",
+                next_step="raise the limit",
+            )
+        expressions = [f"derive.{column.name}: {column.expression}" for column in self._source.derive]
+        expressions += [
+            f"{label}: {text}"
+            for label, text in (("known_on", self._source.known_on), ("where", self._source.where))
+            if text
+        ]
+        # DuckDB quotes values in messages of conversions: those are not passed on.
+        is_about_text = isinstance(error, (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException))
+        detail = str(error).splitlines()[0] if is_about_text else type(error).__name__
+        return UserError(
+            "an expression of the mapping fails on the rows of a source",
+            where=f"sources.{self._source.name}: {'; '.join(expressions) or 'its columns'}",
+            found=detail,
+            valid="an expression that gives NULL for what it cannot read, for example with try_cast or try_strptime",
+            next_step="correct the mapping",
+        )

@@ -1,0 +1,686 @@
+"""Landing: deliveries become immutable Parquet files as they came, identifiers apart, every record accounted for.
+
+A delivery is one file of one source. It is written beside its place, renamed, and exists once its ledger entry does:
+vault, quarantine, landed rows, ledger, in this order, so whatever an interrupted landing leaves behind is invisible
+and swept away by the next one. What rows mean belongs to `registration`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from warehouse import vault
+from warehouse.errors import UserError
+from warehouse.home import Home
+from warehouse.judgement import ADDED_COLUMNS, RECORD_ID, Fault, Judge
+from warehouse.ledger import (
+    LedgerEntry,
+    delivery_id,
+    flush_folder,
+    in_force,
+    read_ledger,
+    write_entry,
+)
+from warehouse.quarantine import QUARANTINED, quarantine_path
+from warehouse.sources.bank import Bank
+from warehouse.sources.delimited import DelimitedRows, likely_delimiter
+from warehouse.sources.delivered import DeliveredRows, RowBatch
+from warehouse.sources.parquet import ParquetRows
+from warehouse.sources.specification import CsvFormat, DerivedColumn, SourceColumn, SourceSpec
+
+DELETES_FOLDER = "deletes"
+_DATED_FOLDER = re.compile(r"(\d{4})/(\d{2})/(\d{2})")
+#: An unclassed value of a source that also holds identifiers is shown only if it can be no name, phone or number of
+#: an account: fields may have slipped by one.
+_HARMLESS = re.compile(r"[0-9 .,:/+-]{1,10}")
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A file found in the data folder, and what it is a delivery of.
+
+    Attributes
+    ----------
+    file
+        Its path below the data folder, with `/`.
+    known_on
+        Date of the delivery; None for an initial load.
+    """
+
+    source: SourceSpec
+    path: Path
+    file: str
+    known_on: date | None
+    operation: str
+
+
+@dataclass(frozen=True)
+class LandingResult:
+    """What became of one delivery.
+
+    Attributes
+    ----------
+    entry
+        Its ledger entry.
+    is_new
+        Whether this call landed it (or put it back in force); otherwise it was there already.
+    seconds
+        Time it took.
+    """
+
+    entry: LedgerEntry
+    is_new: bool
+    seconds: float
+
+
+def land(bank: Bank, data_dir: Path, home: Home, progress: Callable[[str], None] | None = None) -> list[LandingResult]:
+    """Land every delivery of a data folder that is not in the ledger yet.
+
+    All files are found and their headers compared with the mapping before the first one is landed. Each delivery is
+    then landed whole or not at all; calling again after any failure goes on where it stopped.
+
+    Parameters
+    ----------
+    bank
+        Mapping and settings.
+    data_dir
+        Initial files directly below it, later deliveries in folders `YYYY/MM/DD`, deleted rows in `deletes` below.
+    home
+        The installation.
+    progress
+        Receives one line per delivery.
+
+    Returns
+    -------
+    list of LandingResult
+        One per delivery found, by date and in the order of the mapping's sources.
+
+    Raises
+    ------
+    UserError
+        If something is missing, is not what the mapping says, cannot be written, or has too many faulty records.
+    """
+    tell = progress or (lambda _line: None)
+    deliveries = discover(bank, data_dir, tell)
+    opened = [open_rows(delivery) for delivery in deliveries]
+    home.prepare()
+    with _told_when_unwritable(home), _exclusive(home, bank.name):
+        entries = read_ledger(home.landing, bank.name)
+        _sweep(home, bank.name, {entry.delivery_id for entry in entries})
+        key = vault.load_key(home.vault)
+        _check_key(entries, key, home)
+        with _judging_connection(bank, home, key) as connection:
+            landing = _Landing(bank, home, connection, vault.key_id(key), tell)
+            return [landing.land(delivery, rows, entries) for delivery, rows in zip(deliveries, opened, strict=True)]
+
+
+def discover(bank: Bank, data_dir: Path, tell: Callable[[str], None] = lambda _line: None) -> list[Delivery]:
+    """Files of a data folder that the mapping knows, by date, source and name.
+
+    Raises
+    ------
+    UserError
+        If the folder or every file of a source is missing, or a dated folder is no date.
+    """
+    if not data_dir.is_dir():
+        raise UserError(
+            "the folder with the deliveries is not there",
+            where="DATA",
+            found=f"{data_dir}, which is {'a file' if data_dir.exists() else 'nothing'}",
+            valid="an existing folder with the files the mapping names",
+        )
+    folders = _dated_folders(data_dir)
+    deliveries = []
+    for source in bank.mapping.sources.values():
+        found = [
+            Delivery(source, path, path.relative_to(data_dir).as_posix(), known_on, operation)
+            for folder, known_on, operation in [(data_dir, None, "upsert"), *folders]
+            for path in _matching(folder, source.file, is_initial=known_on is None)
+        ]
+        if not found:
+            present = sorted(path.name for path in data_dir.iterdir() if path.is_file())
+            raise UserError(
+                "a source of the mapping has no file",
+                where=bank.mapping.place(f"sources.{source.name}.file"),
+                found=f"no {source.file} in {data_dir}"
+                + (f"; files there: {', '.join(present[:20])}" if present else ""),
+                valid=f"{data_dir / source.file}, or the same name in a folder YYYY/MM/DD below it",
+                next_step="put the file there, name the right folder with DATA, or correct the mapping",
+            )
+        deliveries += found
+    known = {delivery.path for delivery in deliveries}
+    for folder, _, _ in folders:
+        for path in sorted(folder.iterdir()):
+            if path.is_file() and path not in known and not path.name.startswith((".", "_")):
+                tell(f"{path.relative_to(data_dir).as_posix()} belongs to no source of the mapping and was left alone")
+    order = {name: position for position, name in enumerate(bank.mapping.sources)}
+    return sorted(
+        deliveries,
+        key=lambda found: (found.known_on or date.min, order[found.source.name], found.operation, found.file),
+    )
+
+
+def open_rows(delivery: Delivery) -> DeliveredRows:
+    """Open a delivery and compare its columns with the mapping.
+
+    Raises
+    ------
+    UserError
+        If it is not of the declared format, or its columns are not those declared.
+    """
+    source = delivery.source
+    rows: DeliveredRows
+    try:
+        if isinstance(source.format, CsvFormat):
+            rows = DelimitedRows(delivery.path, source.format, [column.name for column in source.columns])
+        else:
+            rows = ParquetRows(delivery.path)
+    except OSError as error:
+        raise UserError(
+            "a delivered file cannot be read", where=str(delivery.path), found=error.strerror or str(error)
+        ) from error
+    _check_columns(delivery, rows)
+    return rows
+
+
+def _check_columns(delivery: Delivery, rows: DeliveredRows) -> None:
+    source, found = delivery.source, rows.column_names
+    declared = [column.name for column in source.columns]
+    needed = list(source.key) if delivery.operation == "delete" else declared
+    twice = [name for name, count in Counter(name.casefold() for name in found).items() if count > 1]
+    missing = [name for name in needed if name not in found]
+    additional = [name for name in found if name not in declared]
+    known_names = {name.casefold() for name in declared}
+    # A first row taken for a header holds values, perhaps a name and a phone: those are not told.
+    is_header = 2 * len(known_names.intersection(name.casefold() for name in found)) >= len(declared)
+    shown = [name if is_header or name.casefold() in known_names else f"{name[:1]}*" for name in found]
+    where = f"{delivery.path}, {'line 1' if isinstance(source.format, CsvFormat) else 'schema'}"
+    if missing:
+        next_step = "correct the file, or the columns of the source in the mapping"
+        if isinstance(source.format, CsvFormat) and source.format.header:
+            delimiter = likely_delimiter(delivery.path, source.format, set(declared))
+            if delimiter is not None:
+                next_step = (
+                    f"the header seems to be separated by {delimiter}, the mapping says "
+                    f"'{source.format.delimiter}': correct sources.{source.name}.format.delimiter"
+                )
+        raise UserError(
+            f"columns of source {source.name} are missing",
+            where=where,
+            found=f"{', '.join(shown[:50])}" + ("" if is_header else " (masked: this is hardly a header)"),
+            valid=f"{', '.join(needed)}\n    missing: {', '.join(missing)}"
+            + (f"\n    not declared: {', '.join(additional[:50])}" if additional and is_header else ""),
+            next_step=next_step,
+        )
+    reserved = [name for name in found if name.startswith("_") or name == RECORD_ID]
+    if twice or reserved:
+        raise UserError(
+            "column names of a delivery cannot be used",
+            where=where,
+            found=f"twice: {', '.join(twice)}" if twice else f"reserved: {', '.join(reserved)}",
+            valid=f"names that differ by more than capitals, and are none of {', '.join((*ADDED_COLUMNS, RECORD_ID))} "
+            "(names that begin with _ are reserved)",
+            next_step="rename them in the export",
+        )
+
+
+def _dated_folders(data_dir: Path) -> list[tuple[Path, date, str]]:
+    """Folders YYYY/MM/DD and their `deletes`, with date and operation, in order of the date."""
+    folders = []
+    for folder in sorted(data_dir.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]")):
+        if not folder.is_dir():
+            continue
+        name = folder.relative_to(data_dir).as_posix()
+        try:
+            known_on = date.fromisoformat(name.replace("/", "-"))
+        except ValueError as error:
+            raise UserError(
+                "the folder of a delivery is no date",
+                where=str(folder),
+                found=f"{name}: {error}",
+                valid="YYYY/MM/DD, for example 2024/02/29",
+                next_step="rename the folder",
+            ) from error
+        folders.append((folder, known_on, "upsert"))
+        if (folder / DELETES_FOLDER).is_dir():
+            folders.append((folder / DELETES_FOLDER, known_on, "delete"))
+    return folders
+
+
+def _matching(folder: Path, pattern: str, *, is_initial: bool) -> list[Path]:
+    is_glob = any(character in pattern for character in "*?[")
+    paths = sorted(folder.glob(pattern)) if is_glob else [folder / pattern]
+    found = [path for path in paths if path.is_file()]
+    # A glob like **/*.csv must not read the dated deliveries as an initial load.
+    return [p for p in found if not (is_initial and _DATED_FOLDER.match(p.relative_to(folder).as_posix()))]
+
+
+class _Landing:
+    """Lands the deliveries of one call."""
+
+    def __init__(
+        self,
+        bank: Bank,
+        home: Home,
+        connection: duckdb.DuckDBPyConnection,
+        key_id: str,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._bank = bank
+        self._home = home
+        self._connection = connection
+        self._key_id = key_id
+        self._tell = tell
+
+    def land(self, delivery: Delivery, rows: DeliveredRows, entries: list[LedgerEntry]) -> LandingResult:
+        """Land one delivery; `entries` is the ledger, to which what is landed is added."""
+        started = time.perf_counter()
+        size = delivery.path.stat().st_size
+        with delivery.path.open("rb") as handle:
+            file_sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
+        landing_hash = delivery.source.landing_hash
+        identity = delivery_id(
+            self._bank.name,
+            delivery.source.name,
+            delivery.known_on,
+            operation=delivery.operation,
+            file_sha256=file_sha256,
+            landing_hash=landing_hash,
+        )
+        known = next((entry for entry in entries if entry.delivery_id == identity), None)
+        if known is not None and known.parquet_path(self._home.landing).is_file():
+            return self._seen_again(replace(known, file=delivery.file), known, entries, started)
+        draft = LedgerEntry(
+            delivery_id=identity,
+            bank=self._bank.name,
+            source_system=delivery.source.source_system,
+            source=delivery.source.name,
+            operation=delivery.operation,
+            file=delivery.file,
+            file_sha256=file_sha256,
+            landing_hash=landing_hash,
+            mapping_hash=self._bank.mapping.hash,
+            known_on=delivery.known_on,
+            known_from=None,
+            known_to=None,
+            rows_read=0,
+            rows_landed=0,
+            rows_quarantined=0,
+            rows_filtered=0,
+            bytes=size,
+            landed_at=datetime.now(UTC),
+            parquet_sha256="",
+            key_id=self._key_id,
+        )
+        with _Staged(self._home, draft) as staged:
+            entry = self._write_rows(delivery, rows, draft, staged)
+            with delivery.path.open("rb") as handle:
+                if hashlib.file_digest(handle, "sha256").hexdigest() != file_sha256:
+                    raise UserError(
+                        "a delivered file changed while it was read, so nothing of it was landed",
+                        where=str(delivery.path),
+                        next_step="wait until it is complete, then run again",
+                    )
+            entry = self._in_place_of(entry, entries)
+            staged.publish()
+        write_entry(self._home.landing, entry)
+        entries[:] = [other for other in entries if other.delivery_id != identity] + [entry]
+        seconds = time.perf_counter() - started
+        self._report(entry, seconds)
+        return LandingResult(entry, True, seconds)
+
+    def _seen_again(
+        self, entry: LedgerEntry, known: LedgerEntry, entries: list[LedgerEntry], started: float
+    ) -> LandingResult:
+        """A delivery that was landed before: nothing to do, unless another one has taken its place since."""
+        if any(other is known for other in in_force(entries)):
+            return LandingResult(known, False, time.perf_counter() - started)
+        restored = self._in_place_of(replace(entry, landed_at=datetime.now(UTC)), entries)
+        write_entry(self._home.landing, restored)
+        entries[entries.index(known)] = restored
+        self._tell(f"{entry.source}: {entry.file} is in force again, in the place of {restored.supersedes}")
+        return LandingResult(restored, True, time.perf_counter() - started)
+
+    @staticmethod
+    def _in_place_of(entry: LedgerEntry, entries: Sequence[LedgerEntry]) -> LedgerEntry:
+        """The entry with the delivery it supersedes, later than it even if the clock was set back."""
+        rival = next((other for other in in_force(entries) if other.place == entry.place), None)
+        if rival is None or rival.delivery_id == entry.delivery_id:
+            return entry
+        landed_at = max(entry.landed_at, rival.landed_at + timedelta(microseconds=1))
+        return replace(entry, supersedes=rival.delivery_id, landed_at=landed_at)
+
+    def _write_rows(self, delivery: Delivery, rows: DeliveredRows, draft: LedgerEntry, staged: _Staged) -> LedgerEntry:
+        source = delivery.source
+        names = rows.column_names
+        judge = Judge(
+            self._connection,
+            source,
+            names=names,
+            text_columns=frozenset(name for name in names if rows.is_text(name)),
+            known_on=delivery.known_on,
+            operation=delivery.operation,
+        )
+        show = _Shown(source, bool(judge.undeclared))
+        read = landed = quarantined = filtered = 0
+        known_from: date | None = None
+        known_to: date | None = None
+        reasons: Counter[tuple[str, str]] = Counter()
+        examples: list[str] = []
+        for batch in _ahead(rows.batches()):
+            judged = judge.judge(batch.rows)
+            faults = [Fault(row, "", reason, None) for row, reason in batch.faults.items()] + judged.faults
+            faults.sort(key=lambda fault: fault.source_row)
+            staged.landed.write(judged.landed)
+            staged.clear_values.write(judged.clear_values)
+            if faults:
+                table, lines = _quarantined(batch, faults, show)
+                staged.quarantined.write(table)
+                reasons.update({(fault.column, fault.reason) for fault in faults})
+                examples += lines[: _EXAMPLES - len(examples)]
+            read += batch.records
+            landed += judged.landed.num_rows
+            quarantined += len({fault.source_row for fault in faults})
+            filtered += judged.filtered
+            if judged.landed.num_rows:
+                bounds = pc.min_max(judged.landed.column("_known_on")).as_py()
+                known_from = min(known_from or date.max, bounds["min"])
+                known_to = max(known_to or date.min, bounds["max"])
+        if not read:
+            staged.landed.write(judge.judge(rows.empty_rows()).landed)
+        staged.close()
+        self._check_share(delivery, read, quarantined, reasons, examples)
+        written = pq.read_metadata(staged.landed.path).num_rows
+        if read != written + quarantined + filtered:
+            raise UserError(
+                "records of a delivery are not accounted for, so nothing of it was landed",
+                where=str(delivery.path),
+                found=f"{read:,} read; {written:,} landed + {quarantined:,} quarantined + {filtered:,} filtered "
+                f"= {written + quarantined + filtered:,}",
+                valid="the same number on both sides",
+                next_step="report this with the mapping of the source: it is a fault of landing",
+            )
+        return replace(
+            draft,
+            known_from=known_from,
+            known_to=known_to,
+            rows_read=read,
+            rows_landed=landed,
+            rows_quarantined=quarantined,
+            rows_filtered=filtered,
+            parquet_sha256=staged.landed.sha256(),
+            undeclared_columns=tuple(judge.undeclared),
+        )
+
+    def _check_share(
+        self,
+        delivery: Delivery,
+        read: int,
+        quarantined: int,
+        reasons: Counter[tuple[str, str]],
+        examples: list[str],
+    ) -> None:
+        share = self._bank.settings.quarantine.maximum_share
+        if quarantined <= share * read:
+            return
+        common = ", ".join(
+            f"{f'{column}: ' if column else ''}{reason}" for (column, reason), _ in reasons.most_common(5)
+        )
+        next_step = "correct the file or the mapping, or allow a larger share"
+        if any("bytes that are not" in reason for _, reason in reasons) and isinstance(
+            delivery.source.format, CsvFormat
+        ):
+            next_step = (
+                f"sources.{delivery.source.name}.format.encoding says {delivery.source.format.encoding}: "
+                "correct it (gb18030 for Chinese systems, cp1250 or latin-1 for others), or the export"
+            )
+        raise UserError(
+            "too many faulty records: the delivery is refused and nothing of it was landed",
+            where=str(delivery.path),
+            found=f"{quarantined:,} of {read:,} records ({quarantined / read:.2%}): {common}\n    "
+            + "\n    ".join(examples),
+            valid=f"at most {share:.2%} (bank.yml: quarantine.maximum_share)",
+            next_step=next_step,
+        )
+
+    def _report(self, entry: LedgerEntry, seconds: float) -> None:
+        parts = [f"{entry.rows_landed:,} rows landed"]
+        parts += [f"{entry.rows_quarantined:,} quarantined"] if entry.rows_quarantined else []
+        parts += [f"{entry.rows_filtered:,} filtered"] if entry.rows_filtered else []
+        parts += [f"in the place of {entry.supersedes}"] if entry.supersedes else []
+        if entry.undeclared_columns:
+            names = ", ".join(entry.undeclared_columns)
+            parts.append(f"columns not declared in the mapping, kept in the vault only: {names}")
+        self._tell(f"{entry.source}: {entry.file}: {', '.join(parts)} ({seconds:.1f} s)")
+
+
+class _Shown:
+    """How a faulty value may be shown, given what else its source holds."""
+
+    def __init__(self, source: SourceSpec, has_undeclared: bool) -> None:
+        columns: list[SourceColumn | DerivedColumn] = [*source.columns, *source.derive]
+        self._classes = {column.name: column.personal_data for column in columns}
+        self._is_mixed = has_undeclared or any(column.is_identifying for column in columns)
+
+    def __call__(self, column: str, value: str | None) -> str | None:
+        class_ = self._classes.get(column, "direct_identifier")
+        if class_ == "none" and self._is_mixed and value is not None and not _HARMLESS.fullmatch(value):
+            class_ = "sensitive"
+        return vault.mask(value, class_)
+
+
+def _quarantined(batch: RowBatch, faults: list[Fault], show: _Shown) -> tuple[pa.Table, list[str]]:
+    """Rows for the quarantine, and a line for each of the first ones that may be printed."""
+    originals = dict(
+        zip(
+            (numbers := sorted({fault.source_row for fault in faults})),
+            batch.originals(numbers),
+            strict=True,
+        )
+    )
+    rows = [
+        {
+            "source_row": fault.source_row,
+            "line": originals[fault.source_row][0],
+            "column": fault.column or None,
+            "reason": fault.reason,
+            "value": show(fault.column, fault.value),
+            "raw": originals[fault.source_row][1],
+        }
+        for fault in faults
+    ]
+    lines = [
+        f"line {row['line']:,}: "
+        + (f"column {row['column']}: " if row["column"] else "")
+        + f"{row['reason']}"
+        + (f", found '{row['value']}'" if row["value"] is not None else "")
+        for row in rows[:_EXAMPLES]
+    ]
+    return pa.Table.from_pylist(rows, schema=QUARANTINED), lines
+
+
+class _StagedFile:
+    """A Parquet file that is written beside its place, by a thread of its own; created with its first rows."""
+
+    def __init__(self, final: Path, mode: int, schema: pa.Schema | None, pool: ThreadPoolExecutor) -> None:
+        self.final = final
+        self.path = final.with_name(f".{final.stem}.tmp")
+        self._mode = mode
+        self._schema = schema
+        self._pool = pool
+        self._writer: pq.ParquetWriter | None = None
+        self._pending: Future[None] | None = None
+
+    def write(self, table: pa.Table) -> None:
+        """Append rows. A file with a schema given beforehand is not made for no rows."""
+        if table.num_rows == 0 and (self._schema is not None or self._writer is not None):
+            return
+        if self._writer is None:
+            self.final.parent.mkdir(parents=True, exist_ok=True)
+            if self._mode == 0o600:
+                self.final.parent.chmod(0o700)
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._mode))
+            self._writer = pq.ParquetWriter(self.path, self._schema or table.schema, compression="zstd")
+        if self._pending is not None:
+            self._pending.result()
+        # One table waits while the next is judged: memory stays bounded and both cores are busy.
+        self._pending = self._pool.submit(self._writer.write_table, table)
+
+    def close(self) -> None:
+        """Complete the file and flush it to disk."""
+        if self._writer is None:
+            return
+        if self._pending is not None:
+            self._pending.result()
+        self._writer.close()
+        with self.path.open("rb") as handle:
+            os.fsync(handle.fileno())
+
+    def publish(self) -> None:
+        """Rename it into place."""
+        if self._writer is not None:
+            self.path.replace(self.final)
+            flush_folder(self.final.parent)
+
+    def discard(self) -> None:
+        """Remove what is left beside its place."""
+        self.path.unlink(missing_ok=True)
+
+    def sha256(self) -> str:
+        """Hash of the complete file."""
+        with self.path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+class _Staged:
+    """The three files of a delivery, published together or not at all."""
+
+    def __init__(self, home: Home, entry: LedgerEntry) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="landing-writer")
+        self.landed = _StagedFile(entry.parquet_path(home.landing), 0o644, None, self._pool)
+        vault_file = vault.clear_values_path(home.vault, entry.bank, entry.delivery_id)
+        self.clear_values = _StagedFile(vault_file, 0o600, vault.CLEAR_VALUES, self._pool)
+        quarantine_file = quarantine_path(home.quarantine, entry.bank, entry.delivery_id)
+        self.quarantined = _StagedFile(quarantine_file, 0o600, QUARANTINED, self._pool)
+        self._files = (self.clear_values, self.quarantined, self.landed)
+
+    def __enter__(self) -> _Staged:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True)
+        for file in self._files:
+            file.discard()
+
+    def close(self) -> None:
+        """Complete all files."""
+        for file in self._files:
+            file.close()
+
+    def publish(self) -> None:
+        """Rename all files into place; only the ledger makes them count."""
+        for file in self._files:
+            file.publish()
+
+
+def _ahead(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
+    """The same, each read by another thread while the one before is worked on."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="landing-reader") as pool:
+        future: Future[object] = pool.submit(next, batches, end)
+        while isinstance(batch := future.result(), RowBatch):
+            future = pool.submit(next, batches, end)
+            yield batch
+
+
+@contextmanager
+def _judging_connection(bank: Bank, home: Home, key: bytes) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory for expressions of the mapping: it can open no file, and spills inside the vault."""
+    resources = bank.settings.resources
+    configuration: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": resources.memory_limit,
+        "threads": resources.threads,
+        "temp_directory": str(home.vault / "spill"),
+    }
+    with duckdb.connect(":memory:", config=configuration) as connection:
+        vault.use_key(connection, key)
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+        yield connection
+
+
+@contextmanager
+def _exclusive(home: Home, bank: str) -> Iterator[None]:
+    """One landing at a time: another one would sweep away what this one is writing."""
+    folder = home.landing / bank
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                f"another process is landing deliveries of {bank}",
+                where=str(folder),
+                next_step="wait until it ends, then run again",
+            ) from error
+        yield
+
+
+@contextmanager
+def _told_when_unwritable(home: Home) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise UserError(
+            "the disk is full; the delivery that was being landed was not"
+            if is_full
+            else "a file cannot be written or read",
+            where=str(error.filename or home.root),
+            found=error.strerror or str(error),
+            valid="a disk with room, and folders this user may write",
+            next_step="make room and run again: what was landed stays" if is_full else "put it right and run again",
+        ) from error
+
+
+def _sweep(home: Home, bank: str, delivery_ids: set[str]) -> None:
+    """Remove what interrupted landings left: files beside their places, and files without a ledger entry."""
+    for root in (home.landing, home.vault, home.quarantine):
+        for path in sorted((root / bank).rglob("*")):
+            is_half_written = path.name.startswith(".") and path.suffix == ".tmp"
+            is_unknown = path.suffix == ".parquet" and path.stem not in delivery_ids
+            if path.is_file() and (is_half_written or is_unknown):
+                path.unlink()
+
+
+def _check_key(entries: Sequence[LedgerEntry], key: bytes, home: Home) -> None:
+    others = {entry.key_id for entry in entries} - {vault.key_id(key)}
+    if others:
+        raise UserError(
+            "the vault's key is not the one earlier deliveries were landed with",
+            where=f"{vault.KEY_VARIABLE} in the environment"
+            if vault.KEY_VARIABLE in os.environ
+            else str(home.vault / "key"),
+            found=f"key {vault.key_id(key)}",
+            valid=f"key {', '.join(sorted(others))}, whose tokens are in landing",
+            next_step="restore that key: with another one the same customer would be two",
+        )

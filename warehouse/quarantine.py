@@ -1,0 +1,118 @@
+"""Quarantine: the records that were read and not landed, kept inside the vault's walls with the reason.
+
+`landing` writes them; here they are counted and shown. Raw records never leave this folder, values of classed
+columns are masked where they are stored already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse.errors import UserError
+from warehouse.home import Home
+from warehouse.ledger import LedgerEntry, in_force, read_ledger
+
+#: One row per fault: a record with three faults has three rows and counts once.
+QUARANTINED = pa.schema(
+    [
+        ("source_row", pa.int64()),
+        ("line", pa.int64()),
+        ("column", pa.string()),
+        ("reason", pa.string()),
+        ("value", pa.string()),
+        ("raw", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class QuarantinedGroup:
+    """Records of one delivery that were quarantined for one reason.
+
+    Attributes
+    ----------
+    column
+        Name of the column, empty if the record as a whole is malformed.
+    rows
+        Number of records.
+    first_line
+        Line of the delivered file (row of a Parquet file) where the first of them stands.
+    example
+        Value found there, masked if its column is classed; None if the record as a whole is malformed.
+    """
+
+    bank: str
+    source: str
+    file: str
+    delivery_id: str
+    column: str
+    reason: str
+    rows: int
+    first_line: int
+    example: str | None
+
+
+def quarantine_path(quarantine_root: Path, bank: str, delivery_id: str) -> Path:
+    """Where the quarantined records of a delivery lie, if it has any."""
+    return quarantine_root / bank / f"{delivery_id}.parquet"
+
+
+def summarise(home: Home, bank: str | None = None) -> list[QuarantinedGroup]:
+    """What is quarantined in the deliveries in force, by delivery, column and reason.
+
+    Parameters
+    ----------
+    home
+        The installation.
+    bank
+        Name of a bank; all banks of the installation by default.
+
+    Raises
+    ------
+    UserError
+        If the ledger counts quarantined records whose file is not there.
+    """
+    banks = [bank] if bank else sorted(folder.name for folder in home.landing.glob("*") if folder.is_dir())
+    entries = [entry for name in banks for entry in in_force(read_ledger(home.landing, name))]
+    return [group for entry in entries if entry.rows_quarantined for group in summarise_delivery(home, entry)]
+
+
+def summarise_delivery(home: Home, entry: LedgerEntry) -> list[QuarantinedGroup]:
+    """What is quarantined of one delivery, by column and reason, ordered by the first line."""
+    path = quarantine_path(home.quarantine, entry.bank, entry.delivery_id)
+    if not path.is_file():
+        raise UserError(
+            "quarantined records of a delivery are gone",
+            where=str(path),
+            found=f"no file; the ledger counts {entry.rows_quarantined:,} records of {entry.file}",
+            next_step="restore the file from a backup",
+        )
+    faults = pq.read_table(path, columns=["source_row", "line", "column", "reason", "value"]).to_pylist()
+    groups: dict[tuple[str, str], list[dict[str, object]]] = {}
+    for fault in faults:
+        groups.setdefault((fault["column"] or "", fault["reason"]), []).append(fault)
+    return sorted(
+        (_group(entry, column, reason, rows) for (column, reason), rows in groups.items()),
+        key=lambda group: (group.first_line, group.column, group.reason),
+    )
+
+
+def _group(entry: LedgerEntry, column: str, reason: str, faults: Iterable[dict[str, object]]) -> QuarantinedGroup:
+    ordered = sorted(faults, key=lambda fault: int(str(fault["source_row"])))
+    first = ordered[0]
+    return QuarantinedGroup(
+        bank=entry.bank,
+        source=entry.source,
+        file=entry.file,
+        delivery_id=entry.delivery_id,
+        column=column,
+        reason=reason,
+        rows=len({fault["source_row"] for fault in ordered}),
+        first_line=int(str(first["line"])),
+        example=None if first["value"] is None else str(first["value"]),
+    )

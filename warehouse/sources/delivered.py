@@ -1,0 +1,61 @@
+"""What every kind of source gives to landing: batches of rows as delivered, as Arrow tables with numbered rows.
+
+Connectors for files and databases live beside this module; what a value may be is judged by `landing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+#: Name of the column with the number of a row within its delivery, from 1.
+SOURCE_ROW = "_source_row"
+
+
+@dataclass(frozen=True)
+class RowBatch:
+    """Consecutive rows of a delivery.
+
+    Attributes
+    ----------
+    rows
+        The well-formed rows: the source's columns and `_source_row`.
+    records
+        How many physical records the batch was made from, faulty ones included.
+    faults
+        Reason by row number, of the records that are no rows at all.
+    originals
+        For some row numbers, the line each stands on and the record as it stands in the file.
+    """
+
+    rows: pa.Table
+    records: int
+    originals: Callable[[Sequence[int]], list[tuple[int, str]]]
+    faults: dict[int, str] = field(default_factory=dict)
+
+
+class DeliveredRows(Protocol):
+    """One delivery of one source, opened and found to be what it is said to be."""
+
+    path: Path
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns it has, in its own order."""
+        ...
+
+    def is_text(self, column: str) -> bool:
+        """Whether the values of a column come as text, to be read as the declared type."""
+        ...
+
+    def batches(self) -> Iterator[RowBatch]:
+        """The rows, in order and in bounded memory."""
+        ...
+
+    def empty_rows(self) -> pa.Table:
+        """No rows, with the columns of a batch."""
+        ...
