@@ -18,7 +18,7 @@ _MADE = "Made by `make generate` from warehouse/contract/; change it there."
 
 
 def dbt_sources_yaml(contract: Contract) -> str:
-    """YAML of the dbt source `raw` (schema raw): every raw table and column with its meaning and class of personal data."""
+    """YAML of the dbt source `raw`: every raw table and column with its meaning and class of personal data."""
     lines = [
         f"# {_MADE}",
         "version: 2",
