@@ -33,11 +33,6 @@
     case when {{ currency }} = '{{ required_setting('base_currency', 'CZK') }}' then {{ amount }} end
 {%- endmacro %}
 
-{# A row that states no currency is in the bank's base currency. #}
-{% macro stated_currency(currency) -%}
-    coalesce({{ currency }}, '{{ required_setting('base_currency', 'CZK') }}')
-{%- endmacro %}
-
 {# One id over all source systems; NULL stays NULL. #}
 {% macro public_id(source_system, id) -%}
     {{ source_system }} || ':' || {{ id }}

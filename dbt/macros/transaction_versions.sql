@@ -9,7 +9,7 @@
             'posted_at',
             bank_date('posted_at') ~ ' as booked_on',
             'value_on',
-            stated_currency('currency') ~ ' as currency',
+            'currency',
             public_id('source_system', 'reverses_transaction_id') ~ ' as reverses_transaction_id',
             'amount',
             'kind',

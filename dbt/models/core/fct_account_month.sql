@@ -35,7 +35,7 @@ flows as (
         sum(account_days.transaction_count) as transaction_count,
         sum(account_days.customer_initiated_count) as customer_initiated_count
     from {{ ref('int_account_day') }} as account_days
-    inner join months on {{ month_start('account_days.booked_on') }} = months.month_start_on
+    inner join months on months.month_start_on = {{ month_start('account_days.booked_on') }}
     group by account_days.account_id, months.month_start_on
 ),
 
@@ -56,8 +56,8 @@ account_months as (
     from accounts
     inner join months
         on
-            months.month_end_on >= accounts.counted_from
-            and months.month_start_on <= accounts.counted_to
+            accounts.counted_from <= months.month_end_on
+            and accounts.counted_to >= months.month_start_on
 ),
 
 balances as (

@@ -11,11 +11,11 @@
 with
 
 versions as (
-    {% if state is none -%}
-    select * from {{ ref('stg_transactions') }}
-    {%- else -%}
-    {{ transaction_versions(touched=touched_keys(state, source('raw', 'transactions'), ['source_system', 'transaction_id'])) }}
-    {%- endif %}
+    {% if state is none %}
+        select * from {{ ref('stg_transactions') }}
+    {% else %}
+        {{ transaction_versions(touched=touched_keys(state, source('raw', 'transactions'), ['source_system', 'transaction_id'])) }}
+    {% endif %}
 )
 
 select

@@ -1,7 +1,7 @@
 {{ config(schema='meta') }}
 
 select
-    run_id,
-    started_at,
-    seconds
+    cast(run_id as varchar) as run_id,
+    cast(started_at as timestamp) as started_at,
+    cast(seconds as double) as seconds
 from {{ source('mined', 'model_run') }}

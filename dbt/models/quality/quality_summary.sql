@@ -1,3 +1,22 @@
+{% set rules = [
+    ('transaction_of_unknown_account', 'of_unknown_account', 'transactions'),
+    ('transaction_before_opening', 'before_opening', 'transactions'),
+    ('transaction_after_as_of', 'after_as_of', 'transactions'),
+    ('transaction_in_other_currency', 'in_other_currency', 'transactions'),
+    ('transaction_known_on_assumed', 'known_on_assumed', 'transactions'),
+    ('account_of_unknown_customer', 'of_unknown_customer', 'accounts'),
+    ('account_without_owner', 'without_owner', 'accounts'),
+    ('account_of_unknown_product', 'of_unknown_product', 'accounts'),
+    ('account_without_balance', 'without_balance', 'accounts'),
+    ('account_in_foreign_currency', 'in_foreign_currency', 'accounts'),
+    ('closed_account_with_balance', 'closed_with_balance', 'accounts'),
+    ('customer_known_on_assumed', 'known_on_assumed', 'customers'),
+    ('product_of_unclassified_category', 'of_unclassified_category', 'products'),
+    ('product_of_several_systems', 'of_several_systems', 'product_systems'),
+    ('branch_never_delivered', 'never_delivered', 'branches'),
+    ('account_day_not_reconciled', 'not_reconciled', 'account_days'),
+] %}
+
 with
 
 transactions as (
@@ -65,37 +84,14 @@ account_days as (
 ),
 
 counts as (
-    select 'transaction_of_unknown_account' as rule, of_unknown_account as failing_count, checked_count from transactions
-    union all
-    select 'transaction_before_opening' as rule, before_opening as failing_count, checked_count from transactions
-    union all
-    select 'transaction_after_as_of' as rule, after_as_of as failing_count, checked_count from transactions
-    union all
-    select 'transaction_in_other_currency' as rule, in_other_currency as failing_count, checked_count from transactions
-    union all
-    select 'transaction_known_on_assumed' as rule, known_on_assumed as failing_count, checked_count from transactions
-    union all
-    select 'account_of_unknown_customer' as rule, of_unknown_customer as failing_count, checked_count from accounts
-    union all
-    select 'account_without_owner' as rule, without_owner as failing_count, checked_count from accounts
-    union all
-    select 'account_of_unknown_product' as rule, of_unknown_product as failing_count, checked_count from accounts
-    union all
-    select 'account_without_balance' as rule, without_balance as failing_count, checked_count from accounts
-    union all
-    select 'account_in_foreign_currency' as rule, in_foreign_currency as failing_count, checked_count from accounts
-    union all
-    select 'closed_account_with_balance' as rule, closed_with_balance as failing_count, checked_count from accounts
-    union all
-    select 'customer_known_on_assumed' as rule, known_on_assumed as failing_count, checked_count from customers
-    union all
-    select 'product_of_unclassified_category' as rule, of_unclassified_category as failing_count, checked_count from products
-    union all
-    select 'product_of_several_systems' as rule, of_several_systems as failing_count, checked_count from product_systems
-    union all
-    select 'branch_never_delivered' as rule, never_delivered as failing_count, checked_count from branches
-    union all
-    select 'account_day_not_reconciled' as rule, not_reconciled as failing_count, checked_count from account_days
+    {% for rule, column, rows in rules -%}
+        select
+            '{{ rule }}' as rule,
+            {{ column }} as failing_count,
+            checked_count
+        from {{ rows }}
+        {{ 'union all' if not loop.last }}
+    {% endfor -%}
 )
 
 select

@@ -8,7 +8,7 @@
         public_id('source_system', 'settlement_account_id') ~ ' as settlement_account_id',
         'product_code',
         public_id('source_system', 'branch_id') ~ ' as branch_id',
-        stated_currency('currency') ~ ' as currency',
+        'currency',
         'opened_on',
         'closed_on',
         'matures_on',

@@ -1,3 +1,4 @@
+-- sqlfluff:exclude_rules:LT02,RF04,ST06
 {#
     All rules about the columns of a model in one query: a hundred single tests would cost half a minute of a run.
     One row per broken rule: its name, how many rows break it, and the key of one of them.
@@ -9,82 +10,64 @@
     references      : list of {columns, to, fields}; a null column refers to nothing
     holds           : name -> condition over the columns of a row (null is accepted)
 #}
-{% test columns_hold(model, not_null=[], unique=[], accepted_values={}, ranges={}, references=[], holds={}) %}
-{%- set rules = [] -%}
-{%- for column in not_null -%}
-    {%- do rules.append((column ~ ' is null', column ~ ' is null')) -%}
-{%- endfor -%}
-{%- for column, values in accepted_values.items() -%}
-    {%- do rules.append((column ~ ' has a value outside the list', column ~ " not in ('" ~ values | join("', '") ~ "')")) -%}
-{%- endfor -%}
-{%- for column, range in ranges.items() -%}
-    {%- if 'minimum' in range -%}
-        {%- do rules.append((column ~ ' is below ' ~ range.minimum, column ~ ' < ' ~ range.minimum)) -%}
-    {%- endif -%}
-    {%- if 'maximum' in range -%}
-        {%- do rules.append((column ~ ' is above ' ~ range.maximum, column ~ ' > ' ~ range.maximum)) -%}
-    {%- endif -%}
-{%- endfor -%}
-{%- for name, condition in holds.items() -%}
-    {%- do rules.append((name ~ ' does not hold', 'not (' ~ condition ~ ')')) -%}
-{%- endfor -%}
-{%- set key = unique[0] if unique else (not_null[:1] or ["''"]) -%}
+{% test columns_hold(model, unique, not_null=[], accepted_values={}, ranges={}, references=[], holds={}) %}
+    {%- set rules = column_rules(not_null, accepted_values, ranges, holds) %}
 
-with
+    with
 
-counts as (
-    select
-        {%- for rule in rules %}
-        count(*) filter (where {{ rule[1] }}) as failing_{{ loop.index }},
-        min({{ readable_key(key) }}) filter (where {{ rule[1] }}) as example_{{ loop.index }},
-        {%- endfor %}
-        count(*) as checked_count
-    from {{ model }}
-),
-
-findings as (
-    {%- for rule in rules %}
-    select '{{ rule[0] | replace("'", "''") }}' as rule, failing_{{ loop.index }} as failing_count, example_{{ loop.index }} as example_key
-    from counts
-    union all
-    {%- endfor %}
-    {%- for columns in unique %}
-    select 'key ({{ columns | join(", ") }}) is not unique' as rule, count(*) as failing_count, min(example_key) as example_key
-    from (
-        select {{ readable_key(columns) }} as example_key
+    counts as (
+        select
+            {% for rule, is_broken in rules -%}
+                count(*) filter (where {{ is_broken }}) as failing_{{ loop.index }},
+                min({{ readable_key(unique[0]) }}) filter (where {{ is_broken }}) as example_{{ loop.index }},
+            {% endfor -%}
+            count(*) as checked_count
         from {{ model }}
-        group by {{ columns | join(', ') }}
-        having count(*) > 1
-    ) as repeated
-    union all
-    {%- endfor %}
-    {%- for reference in references %}
-    select
-        '{{ reference["columns"] | join(", ") }} is not in {{ reference.to.identifier }}' as rule,
-        count(*) as failing_count,
-        min({{ readable_key(reference["columns"], 'child') }}) as example_key
-    from {{ model }} as child
-    where
-        {%- for column in reference["columns"] %}
-        child.{{ column }} is not null and
-        {%- endfor %}
-        not exists (
-            select 1
-            from {{ reference.to }} as parent
-            where
-                {%- for column in reference["columns"] %}
-                {{ 'and ' if not loop.first }}parent.{{ reference.fields[loop.index0] }} = child.{{ column }}
-                {%- endfor %}
-        )
-    union all
-    {%- endfor %}
-    select 'nothing to check' as rule, 0 as failing_count, null as example_key
-)
+    ),
 
-select
-    rule,
-    failing_count,
-    example_key
-from findings
-where failing_count > 0
+    findings as (
+        {% for key in unique -%}
+            {{ 'union all' if not loop.first }}
+            select
+                'key ({{ key | join(", ") }}) is not unique' as rule,
+                count(*) as failing_count,
+                min(example_key) as example_key
+            from (
+                select {{ readable_key(key) }} as example_key
+                from {{ model }}
+                group by {{ key | join(', ') }}
+                having count(*) > 1
+            ) as repeated
+        {% endfor %}
+        {% for rule, is_broken in rules -%}
+            union all
+            select
+                '{{ rule | replace("'", "''") }}' as rule,
+                failing_{{ loop.index }} as failing_count,
+                example_{{ loop.index }} as example_key
+            from counts
+        {% endfor %}
+        {% for reference in references -%}
+            union all
+            select
+                '{{ reference["columns"] | join(", ") }} is not in {{ reference.to.identifier }}' as rule,
+                count(*) as failing_count,
+                min({{ readable_key(reference["columns"], 'child') }}) as example_key
+            from {{ model }} as child
+            where
+                {{ all_stated('child', reference["columns"]) }}
+                and not exists (
+                    select 1
+                    from {{ reference.to }} as parent
+                    where {{ same_key('parent', reference.fields, 'child', reference["columns"]) }}
+                )
+        {% endfor %}
+    )
+
+    select
+        rule,
+        failing_count,
+        example_key
+    from findings
+    where failing_count > 0
 {% endtest %}
