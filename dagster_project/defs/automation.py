@@ -1,7 +1,5 @@
 """Jobs and schedules: when the graph runs."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from dagster_project.lib.environment import Environment

@@ -1,7 +1,5 @@
 """Deliveries come in: each source of the mapping is landed, then registered under the names of the contract."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

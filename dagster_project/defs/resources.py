@@ -1,7 +1,5 @@
 """The installation a run works on: its home, its bank, and the lock that keeps runs apart."""
 
-from __future__ import annotations
-
 import fcntl
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -51,7 +49,7 @@ class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
         return load_bank(self.source)
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Installation, None, None]:
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["Installation", None, None]:
         """Prepare the home and hold its lock for the time of the run."""
         self.home.prepare()
         lock = self.home.temporary / "run.lock"
