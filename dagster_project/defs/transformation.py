@@ -66,7 +66,7 @@ def _run(
         "time_zone": bank.settings.time_zone,
     }
     results = dbt.invoke(
-        ["build", "--quiet", "--vars", json.dumps(settings), *selection],
+        ["build", "--quiet", "--no-write-json", "--vars", json.dumps(settings), *selection],
         environment={
             **dbt.variables(
                 build.warehouse, build.temporary, bank.settings.resources.memory_limit, bank.settings.resources.threads

@@ -15,11 +15,10 @@ from rich.table import Table
 
 from dagster_project.lib import dbt
 from dagster_project.lib.build import current_build
-from dagster_project.lib.environment import Environment
+from dagster_project.lib.environment import Environment, bank_of
 from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.release import FILE_NAME
-from warehouse.sources.bank import load_bank
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -62,7 +61,7 @@ def run_daily_refresh(environment: Environment, console: Console) -> int:
         Exit code: 0 published, 1 a check or a step failed, 2 a mistake the user can mend.
     """
     started = time.monotonic()
-    load_bank(environment.source)  # a mistake in it is told here, before Dagster wraps it
+    bank_of(environment.source)  # a mistake in it is told here, before Dagster wraps it
     prepare_dagster(environment)
     console.print(f"Bank {environment.source}, data {environment.data}, home {environment.home}")
     dbt.prepare_manifest()
