@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from dagster_project.lib.build import current_build
 from dagster_project.lib.environment import Environment, bank_of
 from warehouse.errors import UserError
 from warehouse.home import Home
+from warehouse.landing import discover, open_rows
 from warehouse.release import FILE_NAME
 
 if TYPE_CHECKING:
@@ -61,17 +63,25 @@ def run_daily_refresh(environment: Environment, console: Console) -> int:
         Exit code: 0 published, 1 a check or a step failed, 2 a mistake the user can mend.
     """
     started = time.monotonic()
-    bank_of(environment.source)  # a mistake in it is told here, before Dagster wraps it
+    # Mistakes in the mapping and the files are told at once, not after Dagster and dbt were imported.
+    bank = bank_of(environment.source)
+    for delivery in discover(bank, environment.data):
+        open_rows(delivery)
     prepare_dagster(environment)
-    console.print(f"Bank {environment.source}, data {environment.data}, home {environment.home}")
+    console.print(
+        f"Bank {environment.source}, data {environment.data}, home {environment.home}", soft_wrap=True, markup=False
+    )
     dbt.prepare_manifest()
 
-    import dagster as dg  # noqa: PLC0415
+    with warnings.catch_warnings():
+        # Of libraries of our libraries, as they are imported: nothing a user of mainbank could act on.
+        warnings.simplefilter("ignore")
+        import dagster as dg  # noqa: PLC0415
 
-    from dagster_project.definitions import definitions  # noqa: PLC0415
+        from dagster_project.definitions import definitions  # noqa: PLC0415
 
-    with dg.DagsterInstance.get() as instance:
         job = definitions().resolve_job_def("daily_refresh")
+    with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
             instance=instance, raise_on_error=False, run_config={"loggers": {"console": {"config": {}}}}
         )

@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def run_mainbank(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """The console program, as a user starts it, on a home of its own."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAINBANK", "DAGSTER", "DBT"))}
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("MAINBANK", "DAGSTER", "DBT"))
+    }
     return subprocess.run(
         [Path(sys.executable).with_name("mainbank"), *arguments],
         capture_output=True,
@@ -20,6 +22,11 @@ def run_mainbank(home: Path, *arguments: str, **variables: str) -> subprocess.Co
         cwd=ROOT,
         env={**environment, "MAINBANK_HOME": str(home), **variables},
     )
+
+
+@pytest.fixture(scope="session")
+def mainbank():
+    return run_mainbank
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import dataclasses
 import gzip
 import io
 import zlib
@@ -190,11 +191,19 @@ def read_header(path: Path, format_: CsvFormat) -> list[str]:
     parser = _RecordParser(format_, fields=None)
     _, end, fault = parser.record(text + b"\n", 0, len(text) + 1)
     if fault is not None or end is None:
+        others = [
+            spelled
+            for candidate, spelled in _CANDIDATE_DELIMITERS.items()
+            if candidate != format_.delimiter and _is_record(text, dataclasses.replace(format_, delimiter=candidate))
+        ]
         raise UserError(
             "the header of the file cannot be read",
             where=f"{path}, line 1",
             found=fault or "a quote that is not closed",
             valid=f"column names separated by {_spell(format_.delimiter)}, encoded as {format_.encoding}",
+            next_step=f"it seems to be separated by {others[0]}: correct format.delimiter of the source in the mapping"
+            if others
+            else None,
         )
     record = text[:end].decode("utf-8").rstrip("\r\n")
     reader = csv.reader(
@@ -206,6 +215,12 @@ def read_header(path: Path, format_: CsvFormat) -> list[str]:
     names = [name.strip() for name in next(reader, [])]
     # A delimiter at the end of the header makes a column without a name; it still has a place.
     return [name or f"column_{position}" for position, name in enumerate(names, start=1)]
+
+
+def _is_record(text: bytes, format_: CsvFormat) -> bool:
+    """Whether text begins with a record of several fields in that format."""
+    fields, end, fault = _RecordParser(format_, fields=None).record(text + b"\n", 0, len(text) + 1)
+    return fault is None and end is not None and fields > 1
 
 
 def likely_delimiter(path: Path, format_: CsvFormat, expected: set[str]) -> str | None:
