@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,14 +72,11 @@ def run_daily_refresh(environment: Environment, console: Console) -> int:
     )
     dbt.prepare_manifest()
 
-    with warnings.catch_warnings():
-        # Of libraries of our libraries, as they are imported: nothing a user of mainbank could act on.
-        warnings.simplefilter("ignore")
-        import dagster as dg  # noqa: PLC0415
+    import dagster as dg  # noqa: PLC0415
 
-        from dagster_project.definitions import definitions  # noqa: PLC0415
+    from dagster_project.definitions import definitions  # noqa: PLC0415
 
-        job = definitions().resolve_job_def("daily_refresh")
+    job = definitions().resolve_job_def("daily_refresh")
     with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
             instance=instance, raise_on_error=False, run_config={"loggers": {"console": {"config": {}}}}
@@ -136,8 +132,8 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
             "where schema_name <> 'meta' group by schema_name order by all"
         ).fetchall()
         rules = connection.execute(
-            "select sentence_en, sentence_zh from mining.association_rule where is_significant "
-            "order by lift desc, rule_id limit 3"
+            "select sentence_en, sentence_zh from mining.association_rule "
+            "order by is_significant desc, lift desc, rule_id limit 3"
         ).fetchall()
         warnings = connection.execute(
             "select rule, subject, failing_count, detail_en from meta.quality "

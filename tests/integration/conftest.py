@@ -15,7 +15,7 @@ def run_mainbank(home: Path, *arguments: str, **variables: str) -> subprocess.Co
     environment = {
         key: value for key, value in os.environ.items() if not key.startswith(("MAINBANK", "DAGSTER", "DBT"))
     }
-    return subprocess.run(
+    return subprocess.run(  # noqa: PLW1510
         [Path(sys.executable).with_name("mainbank"), *arguments],
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.landing import land
 from warehouse.ledger import default_as_of, read_ledger
-from warehouse.sample_bank.berka_shape import BANK, ensure_generated, split_into_deliveries, write_berka_shaped_bank
+from warehouse.sample_bank.berka_shape import ensure_generated, split_into_deliveries, write_berka_shaped_bank
 from warehouse.sources.bank import load_bank
 
 NAMES = ("account", "card", "client", "disp", "district", "loan", "order", "trans")
@@ -156,12 +156,12 @@ def test_products_go_together_as_they_do_in_berka(tables: duckdb.DuckDBPyConnect
 
 
 def test_the_shipped_mapping_lands_all_of_it(bank: Path, tmp_path: Path) -> None:
-    home, loaded = Home(tmp_path / "home"), load_bank(BANK)
+    home, loaded = Home(tmp_path / "home"), load_bank("sample")
     results = land(loaded, bank, home)
     assert sum(result.entry.rows_quarantined for result in results) == 0
     lines = len((bank / "trans.asc").read_bytes().splitlines()) - 1
     assert next(r.entry.rows_landed for r in results if r.entry.source == "trans") == lines
-    assert default_as_of(read_ledger(home.landing, BANK), loaded) == date(1994, 12, 31)
+    assert default_as_of(read_ledger(home.landing, "sample"), loaded) == date(1994, 12, 31)
 
 
 def test_the_folder_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

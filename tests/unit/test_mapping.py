@@ -122,6 +122,12 @@ FAULTS = {
         "columns.registered_branch_id",
         "sensitive",
     ),
+    "a customer's column that is not classed at its source": (
+        'income: {type: "DECIMAL(18,2)", personal_data: sensitive}',
+        'income: {type: "DECIMAL(18,2)"}',
+        "tables.customers[0].columns.annual_income",
+        "personal_data: sensitive",
+    ),
     "a bare copy under derive": (
         'initial: {expression: "left(full_name, 1)", type: VARCHAR}',
         "initial: full_name",
@@ -197,7 +203,9 @@ def test_plain_on_and_no_are_text_and_not_truth_values(tmp_path):
     }
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "- a", "bank: x\nsources: 1\ntables: {}", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", "a: [", "- a", "a: &a [*a]", "[" * 3000, "bank: x\nsources: 1\ntables: {}", "\x00"]
+)
 def test_a_file_that_is_no_mapping_is_refused_with_its_name(tmp_path, text):
     with pytest.raises(UserError) as refused:
         load_mapping(write_bank(tmp_path / "bank", text))

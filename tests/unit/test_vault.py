@@ -144,7 +144,7 @@ def land_with_canaries(tmp_path: Path) -> tuple[Home, str]:
     """A bank whose every hiding place holds somebody; all that was said about it."""
     mapping = MAPPING.replace(
         "      initial: {",
-        '      again: {expression: "full_name || ", personal_data: direct_identifier}\n      initial: {',
+        "      again: {expression: concat(full_name), personal_data: direct_identifier}\n      initial: {",
     )
     people, orders = [], []
     for n, (name, phone) in enumerate(zip(NAMES, PHONES, strict=True)):
