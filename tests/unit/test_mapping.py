@@ -212,6 +212,24 @@ def test_a_file_that_is_no_mapping_is_refused_with_its_name(tmp_path, text):
     assert "mapping.yml" in str(refused.value)
 
 
+def test_a_bank_like_another_reads_its_files_in_the_same_way_under_its_own_name(tmp_path):
+    write_bank(tmp_path / "bank")
+    other = write_bank(tmp_path / "other", "bank: other\nlike: ../bank/mapping.yml\n")
+    bank = load_bank(other)
+    assert bank.name == "other"
+    assert bank.folder == other
+    assert bank.mapping.table_hash != load_mapping(tmp_path / "bank").table_hash
+    assert bank.mapping.sources == load_mapping(tmp_path / "bank").sources
+
+
+@pytest.mark.parametrize("like", ["../missing.yml", "mapping.yml", "../third/mapping.yml"])
+def test_a_bank_is_like_a_whole_mapping_that_exists(tmp_path, like):
+    write_bank(tmp_path / "third", "bank: third\nlike: ../other/mapping.yml\n")
+    other = write_bank(tmp_path / "other", f"bank: other\nlike: {like}\n")
+    with pytest.raises(UserError, match="there is no such mapping"):
+        load_bank(other)
+
+
 def test_an_unknown_bank_is_refused_with_the_shipped_ones():
     with pytest.raises(UserError) as refused:
         load_bank("berca")

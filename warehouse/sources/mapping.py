@@ -143,8 +143,8 @@ def read_mapping(file: Path) -> Mapping:
         # Another bank on the same systems: its files read in the same way, everything it delivers kept apart.
         fields = root.fields(["bank", "like"])
         like = (file.parent / fields["like"].as_text()).resolve()
-        if not like.is_file() or like == file:
-            raise fields["like"].error("there is no such mapping", valid="the path of another mapping file, from here")
+        if not like.is_file() or "like" in dict(read_yaml(like).entries or ()):
+            raise fields["like"].error("there is no such mapping", valid="the path of another whole mapping, from here")
         return dataclasses.replace(read_mapping(like), bank=_plain_name(fields["bank"]))
     fields = root.fields(["bank", "sources", "tables"], ["codes"])
     sources = {name: _source(name, node) for name, node in fields["sources"].as_named()}
