@@ -376,6 +376,13 @@ class DelimitedRows:
         """Always true: what a text means is the mapping's to say."""
         return True
 
+    @property
+    def most_records(self) -> int | None:
+        """As many as there would be if every field were empty; unknown for a compressed file."""
+        if self.path.suffix == ".gz":
+            return None
+        return self.path.stat().st_size // len(self._names) + 1
+
     def empty_rows(self) -> pa.Table:
         """No rows, with the columns of a batch."""
         texts = {name: pa.nulls(0, pa.string()) for name in self._names}

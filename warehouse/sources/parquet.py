@@ -54,6 +54,11 @@ class ParquetRows:
         type_ = self._file.schema_arrow.field(column).type
         return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_null(type_))
 
+    @property
+    def most_records(self) -> int | None:
+        """The number of rows its footer states."""
+        return int(self._file.metadata.num_rows)
+
     def empty_rows(self) -> pa.Table:
         """No rows, with the columns of a batch."""
         return self._file.schema_arrow.empty_table().append_column(SOURCE_ROW, pa.nulls(0, pa.int64()))
