@@ -44,6 +44,19 @@ def test_every_public_model_has_an_enforced_contract_with_every_column_in_both_l
     ] == []
 
 
+def test_every_measure_of_a_fact_says_whether_it_adds_up(public_models):
+    measures = {
+        f"{model.name}.{column.name}": column.config.meta.get("additivity")
+        for model in public_models
+        if model.name.startswith("fct_")
+        for column in model.columns.values()
+        if column.data_type.startswith(("decimal", "bigint", "integer"))
+    }
+    assert {
+        name for name, kind in measures.items() if kind not in ("additive", "semi-additive", "non-additive")
+    } == set()
+
+
 def test_public_columns_have_types_that_every_driver_reads(public_models):
     assert {
         column.data_type.split("(")[0].upper() for model in public_models for column in model.columns.values()

@@ -125,3 +125,46 @@ def test_a_missing_or_wrong_as_of_date_is_refused(star, settings, message):
     outcome = star.dbt.invoke(["run", "--vars", settings, "--select", "stg_branches"], star.file)
     assert not outcome.success
     assert message in outcome.result.results[0].message
+
+
+def _write_mined(warehouse, confidence: float) -> None:
+    """One rule as a miner's frame brings it: whole numbers as BIGINT, an infinite conviction as null."""
+    warehouse.execute("create schema if not exists mined")
+    warehouse.execute(
+        f"""
+        create or replace table mined.association_rule as
+        select
+            'r' as run_id, 'a' as rule_id, 'holdings' as basket, 'FUND' as antecedent, 'LOAN' as consequent,
+            cast(1 as bigint) as antecedent_length, cast(1 as bigint) as consequent_length,
+            8 as basket_count, 3 as antecedent_count, 3 as consequent_count, 3 as rule_count,
+            0.375 as support, {confidence} as confidence, 2.6667 as lift, 0.234375 as leverage,
+            cast(null as double) as conviction, 1.0 as zhangs_metric, 1.0 as jaccard, 1.0 as certainty,
+            1.0 as kulczynski, 0.0 as imbalance_ratio, 0.43 as confidence_lower, 1.0 as confidence_upper,
+            0.018 as fisher_p_value, 0.018 as adjusted_p_value, true as is_significant,
+            'Who has a fund has a loan.' as sentence_en, '有基金者有贷款。' as sentence_zh
+        """
+    )
+    warehouse.execute(
+        """
+        create or replace table mined.model_run as
+        select
+            'r' as run_id, 'association' as miner, 'published' as status, cast(null as varchar) as reason,
+            date '2024-03-10' as as_of, now() as started_at, 0.1 as seconds, 6 as rows_in, 1 as rows_out,
+            '{}' as parameters, 'h' as data_hash, '{}' as library_versions
+        """
+    )
+
+
+def test_what_was_mined_is_published_without_its_clock_and_a_wrong_figure_is_stopped(star):
+    _write_mined(star, confidence=1.0)
+    outcome = star.dbt_command("build", AS_OF, "--select", "tag:mined")
+    assert outcome.success, [(node.node.name, node.message) for node in outcome.result.results]
+    columns = star.rows("select column_name from (describe mining.model_run)")
+    assert not {("started_at",), ("seconds",)} & set(columns)
+    assert star.rows("select count(*) from meta.model_run_clock") == [(1,)]
+
+    _write_mined(star, confidence=0.9)
+    outcome = star.dbt_command("build", AS_OF, "--select", "tag:mined")
+    failed = [node for node in outcome.result.results if str(node.status) == "fail"]
+    assert [node.node.name for node in failed] == ["association_rule_columns_hold"]
+    assert star.rows(failed[0].node.compiled_code) == [("confidence_is_its_share does not hold", 1, "r / a")]
