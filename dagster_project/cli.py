@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -190,8 +189,6 @@ def quarantine_list() -> None:
 
 def main() -> None:
     """Entry point: a user's mistake is told without a traceback and ends with exit code 2."""
-    # Of a library of our libraries: nothing a user of mainbank could act on.
-    warnings.filterwarnings("ignore", message="sqlglotrs is deprecated")
     try:
         application()
     except UserError as error:
