@@ -84,6 +84,8 @@ class RecordBlock:
 
     Attributes
     ----------
+    path
+        The file.
     text
         Their bytes, as UTF-8.
     starts, ends
@@ -95,6 +97,7 @@ class RecordBlock:
         Reason by record number, of the records whose form is wrong.
     """
 
+    path: Path
     text: bytes
     starts: Offsets
     ends: Offsets
@@ -280,6 +283,7 @@ def scan(path: Path, format_: CsvFormat, fields: int) -> Iterator[RecordBlock]:
                 first, header_is_due = 1, False
             if len(starts) > first:
                 yield RecordBlock(
+                    path,
                     text,
                     starts[first:],
                     ends[first:],
@@ -701,7 +705,7 @@ def _counts_differ(block: RecordBlock, found: str) -> UserError:
     last = block.first_record + len(block) - 1
     return UserError(
         "two ways of counting the records of a file do not agree, so nothing of it was landed",
-        where=f"rows {block.first_record:,} to {last:,}, from line {block.first_line:,}",
+        where=f"{block.path}, rows {block.first_record:,} to {last:,}, from line {block.first_line:,}",
         found=f"{len(block):,} records on the bytes, {found}",
         next_step="look at quotes and line ends there, and at `format` of the source in the mapping",
     )

@@ -35,7 +35,7 @@ class ParquetRows:
         self.path = path
         try:
             self._file = pq.ParquetFile(path)
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise UserError(
                 "the file is not a whole Parquet file",
                 where=str(path),
@@ -74,11 +74,13 @@ class ParquetRows:
         expected, found = self._file.metadata.num_rows, 0
         try:
             for batch in self._file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
+                # Text that is not UTF-8 would be refused later on, and less clearly.
+                batch.validate(full=True)
                 numbers = np.arange(found + 1, found + 1 + batch.num_rows, dtype=np.int64)
                 rows = pa.Table.from_batches([batch]).append_column(SOURCE_ROW, pa.array(numbers))
                 yield RowBatch(rows, batch.num_rows, _Originals(rows, found + 1))
                 found += batch.num_rows
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             raise UserError(
                 "the Parquet file is damaged",
                 where=f"{self.path}, behind row {found:,}",
