@@ -79,8 +79,8 @@ def test_no_token_and_no_identifier_is_in_the_release(generated_home, generated_
         ).fetchall()
         assert len(texts) > 50
         for schema, table, column in texts:
-            values = {row[0] for row in connection.execute(f'select distinct "{column}" from {schema}.{table}').fetchall()}
-            assert not values & clear, f"{schema}.{table}.{column}"
+            rows = connection.execute(f'select distinct "{column}" from {schema}.{table}').fetchall()
+            assert not {value for (value,) in rows} & clear, f"{schema}.{table}.{column}"
 
 
 @pytest.fixture(scope="module")
