@@ -15,9 +15,9 @@ registered as (
         select
             '{{ table }}' as table_name,
             count(*) as row_count,
-            count(*) filter (where known_on > {{ as_of() }}) as later_count,
             count(*) filter (where operation = 'delete') as delete_count
         from {{ source('raw', table) }}
+        where known_on <= {{ as_of() }}
         {{ 'union all' if not loop.last }}
     {% endfor -%}
 ),
@@ -36,7 +36,6 @@ standing as (
 select
     registered.table_name,
     registered.row_count,
-    registered.later_count,
     registered.delete_count,
     standing.standing_count
 from registered
