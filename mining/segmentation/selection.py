@@ -140,11 +140,11 @@ class SelectionSettings:
     fewest, most
         Numbers of segments tried.
     sample
-        Persons drawn for silhouettes, references and resamples.
+        Persons drawn for silhouettes and references (their cost grows with the square).
     starts
         Starts of k-means.
-    draws
-        Bootstrap resamples per number of segments.
+    draws, resample, resample_starts
+        Bootstrap resamples per number of segments, rows in each, and starts of k-means in each.
     smallest_share
         Smallest share of persons in a segment.
     kept_separation
@@ -155,9 +155,11 @@ class SelectionSettings:
 
     fewest: int = 3
     most: int = 12
-    sample: int = 4000
+    sample: int = 2000
     starts: int = 20
     draws: int = 20
+    resample: int = 4000
+    resample_starts: int = 10
     smallest_share: float = 0.01
     kept_separation: float = 0.6
     kept_compactness: float = 1.6
@@ -203,7 +205,12 @@ def compared_counts(
         silhouette = mean_silhouette(part, labels)
         models[count] = model
         stability[count] = cluster_stability(
-            prepared, model, settings.draws, min(len(prepared), settings.sample), 5, seed
+            prepared,
+            model,
+            settings.draws,
+            min(len(prepared), settings.resample),
+            settings.resample_starts,
+            seed,
         )
         share = np.bincount(model.labels_, minlength=count).min() / len(prepared)
         compactness = davies_bouldin_score(part, labels) if len(np.unique(labels)) > 1 else np.inf
