@@ -157,21 +157,30 @@ def logistic_line(values: np.ndarray, positives: np.ndarray, negatives: np.ndarr
         return float(special.logit(np.clip(positives.sum() / total.sum(), 1e-6, 1 - 1e-6))), 0.0
     standard = (values - centre) / scale
     rate = np.clip(positives.sum() / total.sum(), 1e-6, 1 - 1e-6)
-    intercept, slope = float(special.logit(rate)), 0.0
+    estimate = np.array([float(special.logit(rate)), 0.0])
     ridge = 1e-6 * total.sum()
+
+    def loss(found: np.ndarray) -> float:
+        line = found[0] + found[1] * standard
+        return float((total * np.logaddexp(0.0, line) - positives * line).sum() + ridge * found[1] ** 2 / 2)
+
+    current = loss(estimate)
     for _ in range(50):
-        fitted = special.expit(intercept + slope * standard)
+        fitted = special.expit(estimate[0] + estimate[1] * standard)
         weight = total * fitted * (1 - fitted) + 1e-12
         residual = positives - total * fitted
-        gradient = np.array([residual.sum(), (residual * standard).sum() - ridge * slope])
+        gradient = np.array([residual.sum(), (residual * standard).sum() - ridge * estimate[1]])
         crossed = float((weight * standard).sum())
         curvature = np.array([[weight.sum(), crossed], [crossed, (weight * standard**2).sum() + ridge]])
         step = np.linalg.solve(curvature, gradient)
-        # Newton may overshoot on nearly separable data; a step above 4 on the log-odds scale is cut.
-        step *= min(1.0, 4.0 / max(np.abs(step).max(), 1e-12))
-        intercept, slope = intercept + float(step[0]), slope + float(step[1])
-        if np.abs(step).max() < 1e-10:
+        # Newton overshoots when the line starts far off; the loss is convex, so halving always ends.
+        while loss(estimate + step) > current and np.abs(step).max() > 1e-10:
+            step /= 2
+        estimate = estimate + step
+        current = loss(estimate)
+        if np.abs(step).max() < 1e-9:
             break
+    intercept, slope = float(estimate[0]), float(estimate[1])
     return intercept - slope * centre / scale, slope / scale
 
 

@@ -329,8 +329,12 @@ def canonical_rows(
     dates = typed.dates.iloc[order].reset_index(drop=True)
     usable = ordered[list(typed.kinds)]
     # A column that repeats the person is an identifier whatever its name.
+    person_count = ordered["(person)"].nunique()
     same = [
-        name for name in typed.kinds if usable[name].map(_plain_text).equals(ordered["(person)"].astype(object))
+        name
+        for name in typed.kinds
+        if usable[name].nunique() == person_count
+        and (usable[name].map(_plain_text).to_numpy(dtype=object) == ordered["(person)"].to_numpy(dtype=object)).all()
     ]
     kinds = {name: kind for name, kind in typed.kinds.items() if name not in same}
     ignored = typed.ignored | dict.fromkeys(same, "identifier")
@@ -554,14 +558,12 @@ def judged_scores(rows: Rows, splits: list[Split], settings: Settings) -> Judged
     calibration on the other half of them; the judged rows decide nothing.
     """
     recency = recency_column(rows, splits[0], settings)
+    encoded = fit_encoder(rows.typed.frame, rows.typed.kinds).encoded(rows.typed.frame)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in (*CANDIDATES, "recency_rule")}
     turns, counts, losses = [], [], dict.fromkeys(CANDIDATES, 0.0)
     for number, split in enumerate(splits):
-        encoder = fit_encoder(rows.typed.frame.iloc[split.fit], rows.typed.kinds)
-        fitted = encoder.encoded(rows.typed.frame.iloc[split.fit])
+        fitted, calibrated, judged = encoded[split.fit], encoded[split.calibrate], encoded[split.judge]
         fitted_labels = rows.labels[split.fit]
-        calibrated = encoder.encoded(rows.typed.frame.iloc[split.calibrate])
-        judged = encoder.encoded(rows.typed.frame.iloc[split.judge])
         tuning = hashed_shares(rows.persons.iloc[split.fit], settings.seed, "tuning")
         is_tuning = tuning < settings.boosting.tuning_share
         trees = best_tree_count(fitted, fitted_labels, is_tuning, settings.boosting, settings.seed)
@@ -801,7 +803,7 @@ def final_model(rows: Rows, judged: Judged, settings: Settings, run_id: str) -> 
     """Return the model that is published: the chosen candidate, fitted on all months, calibrated on one fold."""
     fold = (hashed_shares(rows.persons, settings.seed, "folds") * settings.folds).astype(int)
     fitting, calibrating = fold != 0, fold == 0
-    encoder = fit_encoder(rows.typed.frame[fitting], rows.typed.kinds)
+    encoder = fit_encoder(rows.typed.frame, rows.typed.kinds)
     encoded = encoder.encoded(rows.typed.frame)
     estimator = (
         fit_boosting(encoded[fitting], rows.labels[fitting], judged.trees, settings.boosting, settings.seed)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mining.churn.definitions import ClosureOrDrop, Definition, PanelGrid, label_months, panel_grid
+from mining.churn.definitions import ClosureOrDrop, Definition, Dormancy, PanelGrid, label_months, panel_grid
 from mining.gates import (
     Refusal,
     Run,
@@ -81,7 +81,9 @@ class Settings:
     smallest_weight
         Share of the weight that a person's measures must cover; below it the person has no index.
     retention
-        Who counts as gone in the next period, with no gap.
+        Who counts as gone in the next period; absent: closed or silent for 90 days (`Dormancy`), or closed when
+        the panel does not tell transactions. A fall of assets is not the default: balances swing back, so it
+        would count the recently grown as disloyal.
     proof_periods
         Largest number of past as-of months, one retention window apart, the proof is read at.
     minimum_history
@@ -107,7 +109,7 @@ class Settings:
     minimum_persons: int = 500
     minimum_measures: int = 3
     smallest_weight: float = 0.4
-    retention: Definition = field(default_factory=lambda: ClosureOrDrop(gap_months=0))
+    retention: Definition | None = None
     proof_periods: int = 4
     minimum_history: int = 4
     minimum_leavers: int = 50
@@ -494,7 +496,8 @@ def proven(grid: PanelGrid, known: pd.DataFrame, found: Indexed, settings: Setti
 
     Past months are one retention window apart; each is scaled on its own customers, with the weights of the run.
     """
-    horizon = settings.retention.horizon_months
+    retention_of = settings.retention or default_retention(set(grid.values) | set(known.columns))
+    horizon = retention_of.horizon_months
     last = len(grid.months) - 1
     positions = [
         position
@@ -509,8 +512,7 @@ def proven(grid: PanelGrid, known: pd.DataFrame, found: Indexed, settings: Setti
             f"there are {last + 1}.",
             sentence_zh=f"尚无检验:需要 {settings.minimum_history + horizon} 个月历史,现有 {last + 1} 个月。",
         )
-    labels = label_months(known, settings.retention)
-    labels = labels.dropna(subset=["label"])
+    labels = label_months(known, retention_of).dropna(subset=["label"])
     parts = []
     for position in positions:
         past = indexed_month(grid, position, settings, found.weights)
@@ -578,6 +580,13 @@ def proven(grid: PanelGrid, known: pd.DataFrame, found: Indexed, settings: Setti
         f"(秩相关 {rising:+.2f},AUC {area.value:.3f})。",
         None,
     )
+
+
+def default_retention(columns: set[str]) -> Definition:
+    """Return who counts as gone when the settings do not say; see `Settings`."""
+    if {"days_since_last_customer_transaction", "customer_transactions_1m"} & columns:
+        return Dormancy(gap_months=0)
+    return ClosureOrDrop(gap_months=0, minimum_baseline=math.inf, name="closure")
 
 
 def retention_frame(curve: list[tuple[int, int, int, float, float, float, float]], run_id: str) -> pd.DataFrame:
