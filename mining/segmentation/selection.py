@@ -153,7 +153,7 @@ class SelectionSettings:
         Largest Davies-Bouldin index, as multiple of the best one.
     """
 
-    fewest: int = 3
+    fewest: int = 2
     most: int = 12
     sample: int = 2000
     starts: int = 20
@@ -183,16 +183,16 @@ def compared_counts(
     -----
     The rule. Admissible: every cluster at least doubtful (Jaccard >= 0.60) and not tiny; silhouette excess over
     permuted columns >= `kept_separation` of the best; Davies-Bouldin <= `kept_compactness` x the best. Among the
-    admissible, solutions with *every* cluster stable (> 0.75) go first, and of those the finest wins: a finer
-    picture says more, and these three bounds say how far it may go. Silhouette alone would nearly always choose
-    the coarsest.
+    admissible, solutions with *every* cluster stable (> 0.75) go first. Of those, the one at which the
+    excess begins to fall most sharply (its fall to the next number less the fall before it): one more cluster cuts
+    a group in two. The highest silhouette itself would nearly always be the coarsest solution. One number beyond `most` is tried only to see the fall after `most`.
     """
     generator = np.random.default_rng(seed)
     part = prepared[sample]
     models: dict[int, KMeans] = {}
     stability: dict[int, np.ndarray] = {}
     rows = []
-    largest = min(settings.most, len(np.unique(part, axis=0)) - 1)
+    largest = min(settings.most + 1, len(np.unique(part, axis=0)) - 1)
     for count in range(settings.fewest, largest + 1):
         model = fitted_clusters(prepared, count, settings.starts, seed)
         labels = model.labels_[sample]
@@ -233,13 +233,18 @@ def compared_counts(
         & (table["smallest_ratio"] >= settings.smallest_share)
         & (table["silhouette_excess"] >= settings.kept_separation * best_excess)
         & (table["davies_bouldin"] <= settings.kept_compactness * best_compactness)
+        & (table["segment_count"] <= settings.most)
     )
+    fall = table["silhouette_excess"] - table["silhouette_excess"].shift(-1)
+    table["excess_kink"] = fall - fall.shift(1).fillna(0.0).clip(lower=0.0)
     table["is_chosen"] = False
     admissible = table.loc[table["is_admissible"]]
     if len(admissible):
         stable = admissible.loc[admissible["lowest_stability"] > STABLE_ABOVE]
-        finest = (stable if len(stable) else admissible)["segment_count"].max()
-        table["is_chosen"] = table["segment_count"] == finest
+        candidates = stable if len(stable) else admissible
+        by = "excess_kink" if (candidates["excess_kink"] > 0).any() else "silhouette_excess"
+        best = candidates.sort_values([by, "segment_count"], ascending=[False, True])["segment_count"].iloc[0]
+        table["is_chosen"] = table["segment_count"] == best
     return table, models, stability
 
 
