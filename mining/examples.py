@@ -45,9 +45,7 @@ def customer_panel(
     for number, month in enumerate(pd.date_range("2023-01-31", periods=months, freq="ME")):
         complained = draw.random(persons) < 0.015
         since_complaint = np.where(complained, 0.0, since_complaint + 1)
-        hazard = 0.006 + effect * (
-            0.10 * (since_complaint < 4) + 0.03 * ((activity < 5) & ~has_salary)
-        )
+        hazard = 0.006 + effect * (0.10 * (since_complaint < 4) + 0.03 * ((activity < 5) & ~has_salary))
         is_drifting |= draw.random(persons) < hazard
         own = draw.poisson(activity * np.where(is_drifting, 0.3, 1.0))
         moved = aum * np.where(is_drifting, 0.10, 0.02) * draw.random(persons) * 2

@@ -215,10 +215,7 @@ def refusal_frame(refusals: Sequence[Refusal], run_id: str) -> pd.DataFrame:
     """Return the refusals of a run as a table; no row when nothing was refused."""
     columns = ["run_id", "code", "sentence_en", "sentence_zh", "found", "needed"]
     return pd.DataFrame(
-        [
-            (run_id, item.code, item.sentence_en, item.sentence_zh, item.found, item.needed)
-            for item in refusals
-        ],
+        [(run_id, item.code, item.sentence_en, item.sentence_zh, item.found, item.needed) for item in refusals],
         columns=columns,
     ).astype(object)
 
@@ -236,8 +233,6 @@ def month_texts(values: pd.Series) -> pd.Series:
     try:
         moments = pd.to_datetime(values)
     except (ValueError, TypeError) as error:
-        message = (
-            f"Column {values.name!r}: a value is not a date. Give dates such as 2024-06-30 (one per month)."
-        )
+        message = f"Column {values.name!r}: a value is not a date. Give dates such as 2024-06-30 (one per month)."
         raise ValueError(message) from error
     return moments.dt.strftime("%Y-%m-%d")

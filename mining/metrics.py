@@ -377,9 +377,7 @@ def bootstrap_interval(
     """
     draws = bootstrap_draws(labels, scores, groups, metrics, replicates, seed)
     whole = count_scores(labels, scores)
-    return {
-        name: percentile_interval(metric(whole), draws[name], level) for name, metric in metrics.items()
-    }
+    return {name: percentile_interval(metric(whole), draws[name], level) for name, metric in metrics.items()}
 
 
 def bootstrap_draws(

@@ -62,9 +62,7 @@ def save_state(state: dict[str, Any], folder: Path | str) -> ModelFile:
     return ModelFile(model_id, target)
 
 
-def load_state(
-    path: Path | str, model_id: str, trusted: Collection[str] = TRUSTED_TYPES
-) -> dict[str, Any]:
+def load_state(path: Path | str, model_id: str, trusted: Collection[str] = TRUSTED_TYPES) -> dict[str, Any]:
     """Return the model in a file, after its content and its types are checked.
 
     Parameters

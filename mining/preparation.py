@@ -217,9 +217,7 @@ class Preparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Whether a 0/1 column per source column with missing values is added.
     """
 
-    def __init__(
-        self, tail: float = 0.01, skew_bound: float = 1.0, *, with_indicators: bool = False
-    ) -> None:
+    def __init__(self, tail: float = 0.01, skew_bound: float = 1.0, *, with_indicators: bool = False) -> None:
         self.tail = tail
         self.skew_bound = skew_bound
         self.with_indicators = with_indicators
@@ -228,9 +226,7 @@ class Preparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Learn medians, skewed columns, winsor limits and scale from X, shape (rows, columns)."""
         values = np.asarray(X, dtype=np.float64)
         self.n_features_in_ = values.shape[1]
-        self.median_ = np.array(
-            [np.nanmedian(column) if np.isfinite(column).any() else 0.0 for column in values.T]
-        )
+        self.median_ = np.array([np.nanmedian(column) if np.isfinite(column).any() else 0.0 for column in values.T])
         self.indicator_ = np.isnan(values).any(axis=0) & bool(self.with_indicators)
         filled = np.where(np.isnan(values), self.median_, values)
         low, high = np.quantile(filled, [self.tail, 1 - self.tail], axis=0)

@@ -181,9 +181,7 @@ def panel_grid(panel: pd.DataFrame, columns: list[str]) -> PanelGrid:
             grid = np.full(shape, np.nan)
             grid[person_codes, month_codes] = panel[name].to_numpy(dtype=np.float64, na_value=np.nan)
             values[name] = grid
-    return PanelGrid(
-        np.asarray(persons, dtype=object), np.asarray(months, dtype=object), is_present, values
-    )
+    return PanelGrid(np.asarray(persons, dtype=object), np.asarray(months, dtype=object), is_present, values)
 
 
 def label_months(panel: pd.DataFrame, definition: Definition | None = None) -> pd.DataFrame:
@@ -380,9 +378,7 @@ def month_labels(
         window = cells[:, position + 1 + definition.gap_months : last_start + 1]
         if window.shape[1] == 0:
             continue
-        begins = np.where(
-            window.any(axis=1), window.argmax(axis=1) + position + 1 + definition.gap_months, count
-        )
+        begins = np.where(window.any(axis=1), window.argmax(axis=1) + position + 1 + definition.gap_months, count)
         kind = np.where(begins < earliest, name, kind)
         earliest = np.minimum(earliest, begins)
     reason = np.where(left_in_gap & (reason == None), "left in the gap", reason)  # noqa: E711

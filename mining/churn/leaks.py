@@ -73,9 +73,7 @@ def single_column_strength(
     return strength
 
 
-def leak_refusals(
-    strength: dict[str, float], bound: float, named_bound: float
-) -> list[tuple[str, Refusal]]:
+def leak_refusals(strength: dict[str, float], bound: float, named_bound: float) -> list[tuple[str, Refusal]]:
     """Return a refusal per column that tells the outcome, with the column's name.
 
     Parameters

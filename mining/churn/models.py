@@ -113,9 +113,7 @@ def fit_calibration(raw: np.ndarray, labels: np.ndarray, halves: np.ndarray) -> 
         for fit_one in (fit_sigmoid, fit_isotonic):
             found = np.zeros(len(labels))
             for half in (False, True):
-                found[halves == half] = fit_one(raw[halves != half], labels[halves != half]).apply(
-                    raw[halves == half]
-                )
+                found[halves == half] = fit_one(raw[halves != half], labels[halves != half]).apply(raw[halves == half])
             losses[fit_one] = log_loss(labels, found)
         if losses[fit_isotonic] < (1 - ISOTONIC_MINIMUM_GAIN) * losses[fit_sigmoid]:
             return fit_isotonic(raw, labels)

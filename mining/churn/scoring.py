@@ -149,9 +149,7 @@ def reason_rows(
                     parts[part].append(filler)
                 continue
             name = str(speakers[row, position])
-            english, chinese = reason_sentences(
-                name, values[name][row], model.reference_text.get(name), names
-            )
+            english, chinese = reason_sentences(name, values[name][row], model.reference_text.get(name), names)
             parts["column"].append(name)
             parts["effect"].append(float(effects[row, position]))
             parts["en"].append(english)

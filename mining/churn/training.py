@@ -655,9 +655,7 @@ def recency_scores(rows: Rows, split: Split, column: str) -> np.ndarray:
     return np.asarray((1.0 if area >= 0.5 else -1.0) * filled[split.judge])
 
 
-def judged_metrics(
-    rows: Rows, judged: Judged, settings: Settings, run_id: str
-) -> tuple[pd.DataFrame, list[Refusal]]:
+def judged_metrics(rows: Rows, judged: Judged, settings: Settings, run_id: str) -> tuple[pd.DataFrame, list[Refusal]]:
     """Return the metrics with intervals, and the refusals they give."""
     labels = rows.labels[judged.position]
     persons = pd.factorize(rows.persons.iloc[judged.position], sort=True)[0]
@@ -826,9 +824,7 @@ def final_model(rows: Rows, judged: Judged, settings: Settings, run_id: str) -> 
     )
 
 
-def driver_rows(
-    model: ChurnModel, rows: Rows, settings: Settings, names: dict[str, tuple[str, str]]
-) -> pd.DataFrame:
+def driver_rows(model: ChurnModel, rows: Rows, settings: Settings, names: dict[str, tuple[str, str]]) -> pd.DataFrame:
     """Return the groups of columns by mean absolute effect on up to 1,000 persons of the latest month."""
     held = np.ones(len(rows.labels), dtype=bool) if rows.months is None else rows.months == rows.months.max()
     position = np.flatnonzero(held)

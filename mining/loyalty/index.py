@@ -235,8 +235,7 @@ def fit(panel: pd.DataFrame, settings: Settings | None = None, as_of: str | None
         refusals.append(
             Refusal(
                 "inconsistent_judgements",
-                f"The pairwise judgements contradict each other: consistency ratio "
-                f"{comparison.consistency_ratio:.3f}.",
+                f"The pairwise judgements contradict each other: consistency ratio {comparison.consistency_ratio:.3f}.",
                 f"成对判断相互矛盾:一致性比率 {comparison.consistency_ratio:.3f}。",
                 f"{comparison.consistency_ratio:.4f}",
                 f"< {LARGEST_CONSISTENCY_RATIO}",
@@ -350,9 +349,7 @@ def window_grid(grid: PanelGrid, position: int, months: int) -> PanelGrid:
     )
 
 
-def indexed_month(
-    grid: PanelGrid, position: int, settings: Settings, weights: dict[str, float] | None
-) -> Indexed:
+def indexed_month(grid: PanelGrid, position: int, settings: Settings, weights: dict[str, float] | None) -> Indexed:
     """Return measures and index at one month, for customers with an open account.
 
     Parameters
@@ -447,9 +444,7 @@ def customer_frame(found: Indexed, month: str, settings: Settings, run_id: str) 
     labels = {measure.name: (measure.label_en, measure.label_zh) for measure in MEASURES}
     held = np.column_stack([np.isfinite(found.measures[name]) for name in names])
     codes = held @ (1 << np.arange(len(names)))
-    words = {
-        int(code): [name for bit, name in enumerate(names) if code >> bit & 1] for code in np.unique(codes)
-    }
+    words = {int(code): [name for bit, name in enumerate(names) if code >> bit & 1] for code in np.unique(codes)}
     frame = pd.DataFrame(
         {
             "person_id": found.persons,
@@ -464,12 +459,8 @@ def customer_frame(found: Indexed, month: str, settings: Settings, run_id: str) 
                 has_index, np.array([level.name_zh for level in settings.levels], dtype=object)[position], None
             ),
             "measures_used": [", ".join(words[int(code)]) for code in codes],
-            "measures_used_en": [
-                joined_words([labels[name][0] for name in words[int(code)]], "en") for code in codes
-            ],
-            "measures_used_zh": [
-                joined_words([labels[name][1] for name in words[int(code)]], "zh") for code in codes
-            ],
+            "measures_used_en": [joined_words([labels[name][0] for name in words[int(code)]], "en") for code in codes],
+            "measures_used_zh": [joined_words([labels[name][1] for name in words[int(code)]], "zh") for code in codes],
             "measures_used_count": held.sum(axis=1),
             "weight_covered_ratio": found.covered,
         }
@@ -533,9 +524,9 @@ def proven(grid: PanelGrid, known: pd.DataFrame, found: Indexed, settings: Setti
         )
     persons = pd.factorize(rows["person_id"], sort=True)[0]
     index = rows["index"].to_numpy(dtype=np.float64)
-    area = bootstrap_interval(
-        kept, index, persons, {"auc": area_under_curve}, settings.replicates, settings.seed
-    )["auc"]
+    area = bootstrap_interval(kept, index, persons, {"auc": area_under_curve}, settings.replicates, settings.seed)[
+        "auc"
+    ]
     curve, shares, tenths = [], [], []
     for decile in range(1, 11):
         inside = rows["decile"].to_numpy() == decile
@@ -614,5 +605,3 @@ def refused_result(
         refusals[0].sentence_en,
         refusals[0].sentence_zh,
     )
-
-

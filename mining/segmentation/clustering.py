@@ -256,9 +256,7 @@ def number_matrix(features: pd.DataFrame, columns: list[str]) -> np.ndarray:
     return np.column_stack(parts)
 
 
-def assignment_frame(
-    persons: pd.Index, distances: np.ndarray, segment_ids: np.ndarray, run_id: str
-) -> pd.DataFrame:
+def assignment_frame(persons: pd.Index, distances: np.ndarray, segment_ids: np.ndarray, run_id: str) -> pd.DataFrame:
     """Return the assignment of each person from distances to the centres, shape (rows, clusters)."""
     nearest = np.argsort(distances, axis=1, kind="stable")
     rows = np.arange(len(distances))
@@ -393,9 +391,7 @@ def fitted_result(
     identities = matched_identities(persons, clusters.labels_, count, before, settings.smallest_overlap)
     pipeline = Pipeline([("prepare", preparation), ("cluster", clusters)])
     model = SegmentationModel(columns, pipeline, identities.segment_ids.tolist(), run.run_id)
-    assignments = assignment_frame(
-        ordered.index, clusters.transform(prepared), identities.segment_ids, run.run_id
-    )
+    assignments = assignment_frame(ordered.index, clusters.transform(prepared), identities.segment_ids, run.run_id)
     segment_of_row = assignments["segment_id"].to_numpy(dtype=np.int64)
     order = np.argsort(identities.segment_ids)
     contrasts = np.array([prepared[segment_of_row == number].mean(axis=0) for number in identities.segment_ids])
@@ -431,9 +427,7 @@ def sample_rows(persons: pd.Index, size: int, seed: int) -> np.ndarray:
     return np.sort(np.argsort(draw, kind="stable")[:size])
 
 
-def new_run(
-    ordered: pd.DataFrame, usable: pd.DataFrame, settings: Settings, before: PreviousSegments | None
-) -> Run:
+def new_run(ordered: pd.DataFrame, usable: pd.DataFrame, settings: Settings, before: PreviousSegments | None) -> Run:
     """Return the run's identity; the run before is part of it, because ids and names come from there."""
     content = data_hash(usable.reset_index(names="(person)"))
     earlier = "" if before is None or len(before.assignments) == 0 else data_hash(
@@ -465,8 +459,7 @@ def unstable_refusal(choices: pd.DataFrame) -> Refusal:
         "unstable",
         "No number of segments holds when the customers are resampled: the best solution's weakest segment "
         f"has a Jaccard stability of {best:.2f}, or a segment is too small or too loose.",
-        f"重抽样后没有任何分群数能够保持稳定:最佳方案中最弱群的 Jaccard 稳定性为 {best:.2f},"
-        "或存在过小、过松散的群。",
+        f"重抽样后没有任何分群数能够保持稳定:最佳方案中最弱群的 Jaccard 稳定性为 {best:.2f},或存在过小、过松散的群。",
         f"{best:.4f}",
         f">= {UNSTABLE_BELOW} for every segment",
     )
@@ -543,9 +536,7 @@ def segment_frame(
             if int(identities.segment_ids[k]) in earlier}  # fmt: skip
     described = contrast_names(contrasts, columns, correlation, set(), order, labels)
     newly_named = np.array([k for k in order if int(k) not in kept], dtype=np.int64)
-    fresh = contrast_names(
-        contrasts, columns, correlation, {name for name, _ in kept.values()}, newly_named, labels
-    )
+    fresh = contrast_names(contrasts, columns, correlation, {name for name, _ in kept.values()}, newly_named, labels)
     rows = []
     for k, number in enumerate(identities.segment_ids):
         name = kept.get(k, fresh[k])
@@ -600,9 +591,7 @@ def profile_frame(
 
 def column_frame(use: dict[str, str], run_id: str) -> pd.DataFrame:
     """Return the use of every column."""
-    return pd.DataFrame(
-        [(run_id, name, use[name]) for name in sorted(use)], columns=["run_id", "column_name", "use"]
-    )
+    return pd.DataFrame([(run_id, name, use[name]) for name in sorted(use)], columns=["run_id", "column_name", "use"])
 
 
 def refused_result(

@@ -109,9 +109,7 @@ def matched_identities(
     for row, column in zip(rows, columns, strict=True):
         if similarity[row, column] >= smallest_overlap:
             segment_ids[column], is_kept[column] = old_ids[row], True
-            events.append(
-                ("kept", int(old_ids[row]), None, int(table[row, column]), float(similarity[row, column]))
-            )
+            events.append(("kept", int(old_ids[row]), None, int(table[row, column]), float(similarity[row, column])))
     highest = max(previous.highest_segment_id, int(old_ids.max()))
     sizes = np.bincount(clusters, minlength=count)
     for column in np.lexsort((np.arange(count), -sizes)):
@@ -129,8 +127,7 @@ def matched_identities(
         parts = np.flatnonzero((of_cluster[row] >= 0.5) & (of_segment[row] >= 0.2))
         if len(parts) > 1:
             events += [
-                ("split", int(old), int(segment_ids[k]), int(table[row, k]), float(of_segment[row, k]))
-                for k in parts
+                ("split", int(old), int(segment_ids[k]), int(table[row, k]), float(of_segment[row, k])) for k in parts
             ]
     for column in range(count):
         sources = np.flatnonzero(of_segment[:, column] >= 0.5)

@@ -34,9 +34,7 @@ def mean_silhouette(prepared: np.ndarray, labels: np.ndarray) -> float:
     return float(silhouette_samples(prepared, labels).mean())
 
 
-def cluster_stability(
-    prepared: np.ndarray, model: KMeans, draws: int, size: int, starts: int, seed: int
-) -> np.ndarray:
+def cluster_stability(prepared: np.ndarray, model: KMeans, draws: int, size: int, starts: int, seed: int) -> np.ndarray:
     """Return the bootstrap Jaccard similarity of each cluster, shape (k,).
 
     Parameters
@@ -109,9 +107,7 @@ class Structure:
     cloud_deviation: float
 
 
-def structure_of(
-    sample: np.ndarray, silhouette: float, count: int, draws: int, starts: int, seed: int
-) -> Structure:
+def structure_of(sample: np.ndarray, silhouette: float, count: int, draws: int, starts: int, seed: int) -> Structure:
     """Return how the silhouette compares with data that has no groups, clustered the same way."""
     generator = np.random.default_rng(seed)
     found: dict[str, list[float]] = {"permuted": [], "cloud": []}
@@ -199,9 +195,7 @@ def compared_counts(
         references = []
         for _ in range(3):
             shuffled = permuted_columns(part, generator)
-            references.append(
-                mean_silhouette(shuffled, fitted_clusters(shuffled, count, 3, seed).labels_)
-            )
+            references.append(mean_silhouette(shuffled, fitted_clusters(shuffled, count, 3, seed).labels_))
         silhouette = mean_silhouette(part, labels)
         models[count] = model
         stability[count] = cluster_stability(
@@ -283,9 +277,7 @@ def column_dependence(prepared: np.ndarray) -> np.ndarray:
             expected = table.sum(axis=1)[:, None] * table.sum(axis=0)[None, :] / rows
             square = ((table - expected) ** 2 / expected).sum() / rows
             corrected = max(0.0, square - (height - 1) * (width - 1) / (rows - 1))
-            levels = min(
-                height - (height - 1) ** 2 / (rows - 1), width - (width - 1) ** 2 / (rows - 1)
-            )
+            levels = min(height - (height - 1) ** 2 / (rows - 1), width - (width - 1) ** 2 / (rows - 1))
             strength = float(np.sqrt(corrected / (levels - 1)))
             strongest[i], strongest[j] = max(strongest[i], strength), max(strongest[j], strength)
     return strongest

@@ -274,7 +274,9 @@ def test_a_date_after_the_as_of_month_is_refused_and_a_maturity_is_not(over_time
 
 def test_an_identifier_is_ignored_and_said_and_gains_nothing_by_memory(independent):
     features, labels, *_ = independent
-    result = leaking(features, labels, customer_id=np.arange(len(labels)), card_token=[f"t{i}" for i in range(len(labels))])
+    result = leaking(
+        features, labels, customer_id=np.arange(len(labels)), card_token=[f"t{i}" for i in range(len(labels))]
+    )
     use = result.columns.set_index("column_name")["use"]
     assert use["customer_id"] == use["card_token"] == "ignored: identifier"
     assert not result.is_refused

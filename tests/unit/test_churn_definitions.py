@@ -138,9 +138,7 @@ def test_definitions_are_compared_on_the_rows_both_label():
 
 
 def test_features_of_a_month_do_not_change_when_everything_later_is_corrupted():
-    panel = panel_of(
-        **{f"p{number}": assets([10_000 + number] * (12 if number % 3 else 7)) for number in range(9)}
-    )
+    panel = panel_of(**{f"p{number}": assets([10_000 + number] * (12 if number % 3 else 7)) for number in range(9)})
     features, labels, persons, months = churn.training_rows(panel, churn.label_months(panel))
     corrupted = panel.copy()
     later = corrupted["month_on"] > "2024-04-30"

@@ -106,9 +106,9 @@ def test_stability_index_is_zero_without_a_shift_and_as_published_with_one():
 def test_the_bootstrap_resamples_persons_so_repeated_rows_do_not_narrow_the_interval():
     draw = np.random.default_rng(2)
     labels, scores = draw.integers(0, 2, 300), draw.normal(size=300)
-    single = metrics.bootstrap_interval(
-        labels, scores, np.arange(300), {"auc": metrics.area_under_curve}, 300, seed=1
-    )["auc"]
+    single = metrics.bootstrap_interval(labels, scores, np.arange(300), {"auc": metrics.area_under_curve}, 300, seed=1)[
+        "auc"
+    ]
     repeated = metrics.bootstrap_interval(
         np.tile(labels, 6), np.tile(scores, 6), np.tile(np.arange(300), 6), {"auc": metrics.area_under_curve},
         300, seed=1,
