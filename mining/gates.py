@@ -195,7 +195,7 @@ def feature_hash(kinds: Mapping[str, str]) -> str:
     return text_hash(*(f"{name}:{kinds[name]}" for name in sorted(kinds)))
 
 
-def parameters_text(settings: Any) -> str:  # noqa: ANN401 - any settings dataclass
+def parameters_text(settings: Any) -> str:
     """Return the settings dataclass as JSON with sorted keys."""
     return json.dumps(dataclasses.asdict(settings), sort_keys=True, ensure_ascii=False, default=str)
 

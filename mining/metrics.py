@@ -7,7 +7,7 @@ and a bootstrap replicate costs one pass over the distinct scores.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,7 @@ class ScoreCounts:
     @property
     def total(self) -> np.ndarray:
         """Weight at each score."""
-        return self.positives + self.negatives
+        return np.asarray(self.positives + self.negatives)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def brier_score(counts: ScoreCounts) -> float:
 def calibration_error(counts: ScoreCounts, bins: int = 10) -> float:
     """Return the expected calibration error over bins of equal mass.
 
-    The mean over bins of \\|observed rate - mean probability\\|, weighted by the mass of the bin. Rows of one
+    The mean distance of observed rate and mean probability over bins, weighted by the mass of the bin. Rows of one
     score stay together.
     """
     total = counts.total
@@ -353,7 +353,8 @@ def bootstrap_interval(
     labels: np.ndarray,
     scores: np.ndarray,
     groups: np.ndarray,
-    metrics: dict[str, Callable[[ScoreCounts], float]],
+    metrics: Mapping[str, Callable[[ScoreCounts], float]],
+    *,
     replicates: int,
     seed: int,
     level: float = 0.95,
@@ -375,7 +376,7 @@ def bootstrap_interval(
     level
         Level of the interval.
     """
-    draws = bootstrap_draws(labels, scores, groups, metrics, replicates, seed)
+    draws = bootstrap_draws(labels, scores, groups, metrics, replicates=replicates, seed=seed)
     whole = count_scores(labels, scores)
     return {name: percentile_interval(metric(whole), draws[name], level) for name, metric in metrics.items()}
 
@@ -384,7 +385,8 @@ def bootstrap_draws(
     labels: np.ndarray,
     scores: np.ndarray,
     groups: np.ndarray,
-    metrics: dict[str, Callable[[ScoreCounts], float]],
+    metrics: Mapping[str, Callable[[ScoreCounts], float]],
+    *,
     replicates: int,
     seed: int,
 ) -> dict[str, np.ndarray]:

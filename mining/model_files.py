@@ -117,12 +117,12 @@ def canonical_archive(content: bytes) -> bytes:
     numbers: dict[str, int] = {}
     names: dict[str, str] = {}
 
-    def renamed(node: Any) -> Any:  # noqa: ANN401 - any JSON value
+    def renamed(node: Any) -> Any:
         if isinstance(node, list):
             return [renamed(item) for item in node]
         if not isinstance(node, dict):
             return node
-        result = {}
+        result: dict[str, Any] = {}
         for key, value in node.items():
             if key == "__id__" and isinstance(value, int):
                 result[key] = numbers.setdefault(str(value), len(numbers) + 1)

@@ -184,7 +184,7 @@ class Encoder:
         return np.hstack(parts)
 
 
-def category_text(value: Any) -> str:  # noqa: ANN401 - a category may be delivered as a number
+def category_text(value: Any) -> str:
     """Return a category as text; whole numbers without a decimal point."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

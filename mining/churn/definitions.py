@@ -239,7 +239,7 @@ def closure_or_drop_labels(panel: pd.DataFrame, definition: ClosureOrDrop) -> pd
                 position,
                 definition,
                 {"closure": closed_from, "aum_drop": dropped_from},
-                np.where(was_gone, "already left", None),
+                noted(np.full(len(grid.persons), None, dtype=object), was_gone, "already left"),
             )
         )
     return assembled_labels(labels)
@@ -266,8 +266,9 @@ def dormancy_labels(panel: pd.DataFrame, definition: Dormancy) -> pd.DataFrame:
     closed_from = first_of_run(closed, 1)
     labels = []
     for position in range(len(grid.months)):
-        reason = np.where(never[:, position], "never active", None)
-        reason = np.where(silent[:, position] | closed[:, position], "already left", reason)
+        reason = np.full(len(grid.persons), None, dtype=object)
+        reason = noted(reason, silent[:, position] | closed[:, position], "already left")
+        reason = noted(reason, never[:, position], "never active")
         events = {"closure": closed_from, "dormancy": silent_from}
         labels.append(month_labels(grid, position, definition, events, reason))
     return assembled_labels(labels)
@@ -281,7 +282,7 @@ def closed_months(grid: PanelGrid) -> np.ndarray:
     last = count - 1 - np.argmax(grid.is_present[:, ::-1], axis=1)
     gone = np.arange(count)[None, :] > last[:, None]
     accounts = grid.values.get("accounts_open")
-    return gone if accounts is None else gone | (accounts == 0)
+    return np.asarray(gone if accounts is None else gone | (accounts == 0))
 
 
 def baseline_before(aum: np.ndarray, position: int, months: int) -> np.ndarray:
@@ -321,6 +322,13 @@ def run_lengths(flags: np.ndarray) -> np.ndarray:
         running = np.where(flags[:, position], running + 1, 0)
         lengths[:, position] = running
     return lengths
+
+
+def noted(reasons: np.ndarray, where: np.ndarray, text: str) -> np.ndarray:
+    """Return the reasons with `text` where it applies and no earlier reason stands."""
+    result = reasons.copy()
+    result[where & pd.isna(reasons)] = text
+    return result
 
 
 def first_of_run(flags: np.ndarray, length: int) -> np.ndarray:
@@ -366,7 +374,7 @@ def month_labels(
     for column, text in definition.exclusion_columns.items():
         if column in grid.values:
             flagged = (grid.values[column][:, position : window_end + 1] == 1).any(axis=1)
-            reason = np.where(flagged & (reason == None), text, reason)  # noqa: E711 - elementwise
+            reason = noted(reason, flagged, text)
     hold = getattr(definition, "hold_months", 1)
     earliest = np.full(len(grid.persons), count, dtype=np.int64)
     kind = np.full(len(grid.persons), None, dtype=object)
@@ -381,12 +389,13 @@ def month_labels(
         begins = np.where(window.any(axis=1), window.argmax(axis=1) + position + 1 + definition.gap_months, count)
         kind = np.where(begins < earliest, name, kind)
         earliest = np.minimum(earliest, begins)
-    reason = np.where(left_in_gap & (reason == None), "left in the gap", reason)  # noqa: E711
+    reason = noted(reason, left_in_gap, "left in the gap")
     if window_end > count - 1:
-        reason = np.where(reason == None, "outcome not yet observed", reason)  # noqa: E711
-    has_label = reason == None  # noqa: E711 - elementwise
+        reason = noted(reason, np.ones(len(reason), dtype=bool), "outcome not yet observed")
+    has_label = pd.isna(reason)
     left = earliest < count
-    month_on = np.append(grid.months, None)
+    nothing = np.full(len(grid.persons), None, dtype=object)
+    month_on = np.append(grid.months, nothing[:1]) if len(nothing) else grid.months
     frame = pd.DataFrame(
         {
             "person_id": grid.persons,
@@ -394,8 +403,8 @@ def month_labels(
             "definition": definition.name,
             "version": definition.version,
             "label": pd.array(np.where(left, 1, 0), dtype="Int8"),
-            "event_kind": np.where(left & has_label, kind, None),
-            "event_on": np.where(left & has_label, month_on[earliest], None),
+            "event_kind": np.where(left & has_label, kind, nothing),
+            "event_on": np.where(left & has_label, month_on[earliest], nothing),
             "exclusion": reason,
         }
     )

@@ -177,7 +177,7 @@ def fit_logistic(encoded: np.ndarray, labels: np.ndarray) -> Pipeline:
         ).fit(encoded, labels)
 
 
-def raw_probabilities(estimator: Any, encoded: np.ndarray) -> np.ndarray:  # noqa: ANN401 - either candidate
+def raw_probabilities(estimator: Any, encoded: np.ndarray) -> np.ndarray:
     """Return the estimator's probability of leaving, shape (rows,)."""
     if len(encoded) == 0:
         return np.empty(0)

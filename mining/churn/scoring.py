@@ -39,6 +39,7 @@ def score(
     model: ChurnModel,
     features: pd.DataFrame,
     as_of: str | None = None,
+    *,
     list_share: float = 0.1,
     value_at_stake: pd.Series | None = None,
     names: Mapping[str, tuple[str, str]] | None = None,

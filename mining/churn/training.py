@@ -8,7 +8,7 @@ on months whose outcome was already known by then, and never on a person it is j
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -225,6 +225,7 @@ def fit(
     groups: pd.Series | np.ndarray | Sequence[Hashable] | str | None = None,
     as_of: pd.Series | np.ndarray | Sequence[object] | str | None = None,
     settings: Settings | None = None,
+    *,
     names: Mapping[str, tuple[str, str]] | None = None,
 ) -> ChurnResult:
     """Fit a churn model, judge it, and publish it or refuse.
@@ -269,7 +270,8 @@ def fit(
     run = new_run(rows, chosen)
     kept = sampled_rows(rows, chosen)
     refusals = size_refusals(kept, chosen)
-    columns, leaks = pd.DataFrame(), []
+    columns = pd.DataFrame()
+    leaks: list[tuple[str, Refusal]] = []
     if len(kept.labels) and len(kept.typed.kinds):
         columns, leaks = judged_columns(kept, chosen)
         refusals = [*(refusal for _, refusal in leaks), *refusals]
@@ -280,7 +282,7 @@ def fit(
         return refused_result(run, refusals, columns, [name for name, _ in leaks])
     judged = judged_scores(kept, splits, chosen)
     metrics, refusals = judged_metrics(kept, judged, chosen, run.run_id)
-    tables = judged_tables(kept, judged, chosen, run.run_id)
+    tables = judged_tables(kept, judged, run.run_id)
     if refusals:
         return refused_result(run, refusals, columns, [], metrics=metrics, tables=tables)
     model = final_model(kept, judged, chosen, run.run_id)
@@ -662,7 +664,7 @@ def judged_metrics(rows: Rows, judged: Judged, settings: Settings, run_id: str) 
     table: list[tuple[str, str, float, float, float]] = []
     draws: dict[str, np.ndarray] = {}
     found: dict[tuple[str, str], Interval] = {}
-    ranking = {
+    ranking: dict[str, Callable[[ScoreCounts], float]] = {
         "auc": area_under_curve,
         "average_precision": average_precision,
         "lift_top": lambda counts: lift_at(counts, settings.list_share),
@@ -674,7 +676,7 @@ def judged_metrics(rows: Rows, judged: Judged, settings: Settings, run_id: str) 
     def contacted(counts: ScoreCounts) -> float:
         return expected_maximum_profit(counts, settings.campaign)[1]
 
-    whole = {
+    whole: dict[str, Callable[[ScoreCounts], float]] = {
         **ranking,
         "base_rate": base_rate,
         "brier": brier_score,
@@ -686,7 +688,7 @@ def judged_metrics(rows: Rows, judged: Judged, settings: Settings, run_id: str) 
     }
     for subject, scores in judged.scores.items():
         functions = {**ranking, "expected_maximum_profit": profit} if subject == "recency_rule" else whole
-        own = bootstrap_draws(labels, scores, persons, functions, settings.replicates, settings.seed)
+        own = bootstrap_draws(labels, scores, persons, functions, replicates=settings.replicates, seed=settings.seed)
         counts = count_scores(labels, scores)
         draws[subject] = own["auc"]
         for metric, function in functions.items():
@@ -754,7 +756,7 @@ def performance_refusals(
     return refusals
 
 
-def judged_tables(rows: Rows, judged: Judged, settings: Settings, run_id: str) -> dict[str, pd.DataFrame]:
+def judged_tables(rows: Rows, judged: Judged, run_id: str) -> dict[str, pd.DataFrame]:
     """Return calibration by tenths, gain curves, turns and the judged rows."""
     labels = rows.labels[judged.position]
     scores = judged.scores[judged.chosen]
@@ -851,6 +853,7 @@ def refused_result(
     refusals: list[Refusal],
     columns: pd.DataFrame,
     leaking: list[str],
+    *,
     metrics: pd.DataFrame | None = None,
     tables: dict[str, pd.DataFrame] | None = None,
 ) -> ChurnResult:

@@ -440,6 +440,7 @@ def customer_frame(found: Indexed, month: str, settings: Settings, run_id: str) 
     """Return one row per person, with the list of the measures that made the index."""
     position = np.searchsorted([level.lower for level in settings.levels], found.index, side="right") - 1
     has_index = np.isfinite(found.index)
+    nothing = np.full(len(found.index), None, dtype=object)
     names = [measure.name for measure in MEASURES if measure.name in found.measures]
     labels = {measure.name: (measure.label_en, measure.label_zh) for measure in MEASURES}
     held = np.column_stack([np.isfinite(found.measures[name]) for name in names])
@@ -453,10 +454,10 @@ def customer_frame(found: Indexed, month: str, settings: Settings, run_id: str) 
             "loyalty_index": found.index,
             "loyalty_decile": pd.array(index_decile(found.index), dtype="Int64"),
             "level_en": np.where(
-                has_index, np.array([level.name_en for level in settings.levels], dtype=object)[position], None
+                has_index, np.array([level.name_en for level in settings.levels], dtype=object)[position], nothing
             ),
             "level_zh": np.where(
-                has_index, np.array([level.name_zh for level in settings.levels], dtype=object)[position], None
+                has_index, np.array([level.name_zh for level in settings.levels], dtype=object)[position], nothing
             ),
             "measures_used": [", ".join(words[int(code)]) for code in codes],
             "measures_used_en": [joined_words([labels[name][0] for name in words[int(code)]], "en") for code in codes],
@@ -524,9 +525,9 @@ def proven(grid: PanelGrid, known: pd.DataFrame, found: Indexed, settings: Setti
         )
     persons = pd.factorize(rows["person_id"], sort=True)[0]
     index = rows["index"].to_numpy(dtype=np.float64)
-    area = bootstrap_interval(kept, index, persons, {"auc": area_under_curve}, settings.replicates, settings.seed)[
-        "auc"
-    ]
+    area = bootstrap_interval(
+        kept, index, persons, {"auc": area_under_curve}, replicates=settings.replicates, seed=settings.seed
+    )["auc"]
     curve, shares, tenths = [], [], []
     for decile in range(1, 11):
         inside = rows["decile"].to_numpy() == decile

@@ -1,4 +1,4 @@
-"""Which groups of customers there are, what sets them apart, and how they change from run to run; or that there are none.
+"""Which groups of customers there are, what sets them apart, how they change; or that there are none.
 
 `fit` finds, judges and names segments; `SegmentationModel.assign` places persons without fitting;
 `save_model` and `load_model` keep the pipeline.

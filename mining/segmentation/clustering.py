@@ -355,7 +355,7 @@ def fit(
                 ">= 2",
             )
             return refused_result(run, [refusal], use, before)
-        return fitted_result(run, ordered, typed.frame[columns], use, chosen, before, labels)
+        return fitted_result(run, ordered, typed.frame[columns], use, settings=chosen, before=before, labels=labels)
 
 
 def fitted_result(
@@ -363,6 +363,7 @@ def fitted_result(
     ordered: pd.DataFrame,
     usable: pd.DataFrame,
     use: dict[str, str],
+    *,
     settings: Settings,
     before: PreviousSegments | None,
     labels: dict[str, tuple[str, str]],
@@ -376,17 +377,17 @@ def fitted_result(
     choices, models, stabilities = compared_counts(prepared, sample, settings.selection, settings.seed)
     chosen_rows = choices.loc[choices["is_chosen"]]
     if len(chosen_rows) == 0:
-        return refused_result(run, [unstable_refusal(choices)], use, before, choices)
+        return refused_result(run, [unstable_refusal(choices)], use, before, choices=choices)
     count = int(chosen_rows["segment_count"].iloc[0])
     clusters, stability = models[count], stabilities[count]
     silhouettes = silhouette_samples(prepared[sample], clusters.labels_[sample])
     structure = structure_of(
-        prepared[sample], float(silhouettes.mean()), count, settings.structure_draws, 5, settings.seed
+        prepared[sample], float(silhouettes.mean()), count, settings.structure_draws, seed=settings.seed
     )
     metrics = metric_table(silhouettes, structure, chosen_rows.iloc[0], run.run_id, settings.seed)
     refusal = structure_refusal(structure, settings)
     if refusal is not None:
-        return refused_result(run, [refusal], use, before, choices, metrics)
+        return refused_result(run, [refusal], use, before, choices=choices, metrics=metrics)
     persons = ordered.index.to_numpy(dtype=object)
     identities = matched_identities(persons, clusters.labels_, count, before, settings.smallest_overlap)
     pipeline = Pipeline([("prepare", preparation), ("cluster", clusters)])
@@ -396,10 +397,24 @@ def fitted_result(
     order = np.argsort(identities.segment_ids)
     contrasts = np.array([prepared[segment_of_row == number].mean(axis=0) for number in identities.segment_ids])
     segments = segment_frame(
-        clusters.labels_, sample, silhouettes, stability, identities, contrasts, np.corrcoef(prepared.T), columns,
-        before, labels, run.run_id,
-    ).iloc[order]  # fmt: skip
-    profile = profile_frame(values, columns, segment_of_row, identities, contrasts, labels, run.run_id)
+        clusters.labels_,
+        identities,
+        segment_names(
+            clusters.labels_,
+            identities,
+            contrasts,
+            before,
+            columns=columns,
+            correlation=np.corrcoef(prepared.T),
+            labels=labels,
+        ),
+        sample=sample,
+        silhouettes=silhouettes,
+        stability=stability,
+    )
+    segments = segments.iloc[order].assign(run_id=run.run_id)
+    profile = profile_frame(values, columns, segment_of_row, identities, contrasts=contrasts, labels=labels)
+    profile = profile.assign(run_id=run.run_id)
     edges = {name: decile_edges(values[:, j]) for j, name in enumerate(columns)}
     return SegmentationResult(
         run,
@@ -512,49 +527,60 @@ def metric_table(
     )  # fmt: skip
 
 
+def segment_names(
+    clusters: np.ndarray,
+    identities: Identities,
+    contrasts: np.ndarray,
+    before: PreviousSegments | None,
+    *,
+    columns: list[str],
+    correlation: np.ndarray,
+    labels: dict[str, tuple[str, str]],
+) -> pd.DataFrame:
+    """Return name and present contrast per cluster; a kept segment keeps its name, the largest choose first."""
+    sizes = np.bincount(clusters, minlength=len(identities.segment_ids))
+    order = np.lexsort((identities.segment_ids, -sizes))
+    earlier: dict[int, tuple[str, str]] = {}
+    if before is not None and len(before.segments):
+        ids = before.segments["segment_id"].astype(int)
+        pairs = zip(before.segments["name_en"].astype(str), before.segments["name_zh"].astype(str), strict=True)
+        earlier = dict(zip(ids, pairs, strict=True))
+    kept = {
+        int(k): earlier[int(identities.segment_ids[k])]
+        for k in np.flatnonzero(identities.is_kept)
+        if int(identities.segment_ids[k]) in earlier
+    }
+    described = contrast_names(contrasts, columns, correlation, order=order, taken=set(), labels=labels)
+    unnamed = np.array([k for k in order if int(k) not in kept], dtype=np.int64)
+    taken = {name for name, _ in kept.values()}
+    fresh = contrast_names(contrasts, columns, correlation, order=unnamed, taken=taken, labels=labels)
+    rows = [(*kept.get(k, fresh[k]), *described[k], k not in kept) for k in range(len(contrasts))]
+    return pd.DataFrame(rows, columns=["name_en", "name_zh", "contrast_en", "contrast_zh", "is_new"])
+
+
 def segment_frame(
     clusters: np.ndarray,
+    identities: Identities,
+    named: pd.DataFrame,
+    *,
     sample: np.ndarray,
     silhouettes: np.ndarray,
     stability: np.ndarray,
-    identities: Identities,
-    contrasts: np.ndarray,
-    correlation: np.ndarray,
-    columns: list[str],
-    before: PreviousSegments | None,
-    labels: dict[str, tuple[str, str]],
-    run_id: str,
 ) -> pd.DataFrame:
-    """Return one row per segment, in the order of the clusters; a kept segment keeps its name."""
+    """Return one row per segment, in the order of the clusters."""
     sizes = np.bincount(clusters, minlength=len(identities.segment_ids))
-    order = np.lexsort((identities.segment_ids, -sizes))
-    earlier = {} if before is None or len(before.segments) == 0 else {
-        int(row.segment_id): (str(row.name_en), str(row.name_zh))
-        for row in before.segments.itertuples(index=False)
-    }  # fmt: skip
-    kept = {int(k): earlier[int(identities.segment_ids[k])] for k in np.flatnonzero(identities.is_kept)
-            if int(identities.segment_ids[k]) in earlier}  # fmt: skip
-    described = contrast_names(contrasts, columns, correlation, set(), order, labels)
-    newly_named = np.array([k for k in order if int(k) not in kept], dtype=np.int64)
-    fresh = contrast_names(contrasts, columns, correlation, {name for name, _ in kept.values()}, newly_named, labels)
-    rows = []
-    for k, number in enumerate(identities.segment_ids):
-        name = kept.get(k, fresh[k])
-        inside = clusters[sample] == k
-        level = float(stability[k])
-        word = "stable" if level > STABLE_ABOVE else "doubtful" if level >= UNSTABLE_BELOW else "unstable"
-        rows.append(
-            (run_id, int(number), name[0], name[1], described[k][0], described[k][1], k not in kept,
-             int(sizes[k]), sizes[k] / sizes.sum(), level, word,
-             float(silhouettes[inside].mean()) if inside.any() else np.nan)
-        )  # fmt: skip
-    return pd.DataFrame(
-        rows,
-        columns=[
-            "run_id", "segment_id", "name_en", "name_zh", "contrast_en", "contrast_zh", "is_new", "person_count",
-            "person_ratio", "stability", "stability_class", "silhouette",
-        ],
-    )  # fmt: skip
+    frame = named.copy()
+    frame.insert(0, "segment_id", identities.segment_ids)
+    frame["person_count"] = sizes
+    frame["person_ratio"] = sizes / sizes.sum()
+    frame["stability"] = stability
+    frame["stability_class"] = [
+        "stable" if level > STABLE_ABOVE else "doubtful" if level >= UNSTABLE_BELOW else "unstable"
+        for level in stability
+    ]
+    inside = [silhouettes[clusters[sample] == k] for k in range(len(sizes))]
+    frame["silhouette"] = [float(part.mean()) if len(part) else np.nan for part in inside]
+    return frame
 
 
 def profile_frame(
@@ -562,9 +588,9 @@ def profile_frame(
     columns: list[str],
     segments: np.ndarray,
     identities: Identities,
+    *,
     contrasts: np.ndarray,
     labels: dict[str, tuple[str, str]],
-    run_id: str,
 ) -> pd.DataFrame:
     """Return one row per segment and column; `z_score` is the mean on the prepared scale (bank-wide mean 0)."""
     rows = []
@@ -575,14 +601,14 @@ def profile_frame(
             own = own[np.isfinite(own)]
             whole = whole[np.isfinite(whole)]
             rows.append(
-                (run_id, int(identities.segment_ids[k]), name, *label_pair(labels, name),
+                (int(identities.segment_ids[k]), name, *label_pair(labels, name),
                  float(contrasts[k, j]), float(np.median(own)) if len(own) else np.nan,
                  float(np.mean(own)) if len(own) else np.nan, float(np.median(whole)), float(inside.mean()))
             )  # fmt: skip
     frame = pd.DataFrame(
         rows,
         columns=[
-            "run_id", "segment_id", "column_name", "label_en", "label_zh", "z_score", "median", "mean",
+            "segment_id", "column_name", "label_en", "label_zh", "z_score", "median", "mean",
             "bank_median", "person_ratio",
         ],
     )  # fmt: skip
@@ -599,6 +625,7 @@ def refused_result(
     refusals: list[Refusal],
     use: dict[str, str],
     before: PreviousSegments | None,
+    *,
     choices: pd.DataFrame | None = None,
     metrics: pd.DataFrame | None = None,
 ) -> SegmentationResult:

@@ -91,7 +91,9 @@ def matched_identities(
         first = 0 if previous is None else previous.highest_segment_id
         segment_ids = np.empty(count, dtype=np.int64)
         segment_ids[order] = np.arange(first + 1, first + count + 1)
-        births = [("birth", int(number), None, int(sizes[k]), np.nan) for k, number in enumerate(segment_ids)]
+        births: list[tuple[str, int, int | None, int, float]] = [
+            ("birth", int(number), None, int(sizes[k]), np.nan) for k, number in enumerate(segment_ids)
+        ]
         return Identities(segment_ids, np.zeros(count, bool), event_frame(births), first + count)
     before = previous.assignments.assign(person_id=previous.assignments["person_id"].astype(str))
     now = pd.DataFrame({"person_id": persons.astype(str), "cluster": clusters})
@@ -106,13 +108,13 @@ def matched_identities(
     segment_ids = np.zeros(count, dtype=np.int64)
     is_kept = np.zeros(count, dtype=bool)
     events: list[tuple[str, int, int | None, int, float]] = []
-    for row, column in zip(rows, columns, strict=True):
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         if similarity[row, column] >= smallest_overlap:
             segment_ids[column], is_kept[column] = old_ids[row], True
             events.append(("kept", int(old_ids[row]), None, int(table[row, column]), float(similarity[row, column])))
     highest = max(previous.highest_segment_id, int(old_ids.max()))
     sizes = np.bincount(clusters, minlength=count)
-    for column in np.lexsort((np.arange(count), -sizes)):
+    for column in np.lexsort((np.arange(count), -sizes)).tolist():
         if not is_kept[column]:
             highest += 1
             segment_ids[column] = highest
@@ -184,8 +186,9 @@ def contrast_names(
     contrasts: np.ndarray,
     columns: list[str],
     correlation: np.ndarray,
-    taken: set[str],
+    *,
     order: np.ndarray,
+    taken: set[str],
     labels: dict[str, tuple[str, str]],
 ) -> list[tuple[str, str]]:
     """Return a unique English and Chinese name per cluster, from what sets it apart.
@@ -198,10 +201,10 @@ def contrast_names(
         Names of the columns.
     correlation
         Correlation of the columns; two that say the same are not both named.
+    order
+        Order in which clusters choose; those left out get no name.
     taken
         English names that are in use.
-    order
-        Order in which clusters choose.
     labels
         Labels per column.
     """
@@ -273,7 +276,7 @@ def reference_frame(
                         "segment_id": int(segment),
                         "column_name": name,
                         "bin": np.arange(bins),
-                        "upper_edge": np.append(np.nan, edges[name]),
+                        "upper_edge": np.append(np.nan, np.where(np.isfinite(edges[name]), edges[name], np.nan)),
                         "person_count": counts,
                     }
                 )
@@ -308,10 +311,14 @@ def drift_frame(
     if previous is None or len(previous.reference) == 0:
         return pd.DataFrame(columns=names)
     rows = []
-    for (segment, column), part in previous.reference.groupby(["segment_id", "column_name"], sort=True):
+    keys = previous.reference[["segment_id", "column_name"]].drop_duplicates()
+    keys = keys.sort_values(["segment_id", "column_name"])
+    for segment, column in zip(keys["segment_id"].astype(int), keys["column_name"].astype(str), strict=True):
         inside = segments == segment
         if column not in columns or not inside.any():
             continue
+        held = previous.reference
+        part = held.loc[(held["segment_id"] == segment) & (held["column_name"] == column)]
         ordered = part.sort_values("bin")
         edges = ordered["upper_edge"].to_numpy(dtype=np.float64)[1:].copy()
         edges[-1] = np.inf
@@ -322,7 +329,7 @@ def drift_frame(
         index = stability_index(actual[used], expected[used])
         chance = expected_stability_index(int(used.sum()), actual.sum(), expected.sum())
         rows.append(
-            (int(segment), str(column), index, chance, int(actual.sum()), int(expected.sum()),
+            (segment, column, index, chance, int(actual.sum()), int(expected.sum()),
              drift_word(index - chance))
         )  # fmt: skip
     return pd.DataFrame(rows, columns=names)

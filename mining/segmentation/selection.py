@@ -34,7 +34,9 @@ def mean_silhouette(prepared: np.ndarray, labels: np.ndarray) -> float:
     return float(silhouette_samples(prepared, labels).mean())
 
 
-def cluster_stability(prepared: np.ndarray, model: KMeans, draws: int, size: int, starts: int, seed: int) -> np.ndarray:
+def cluster_stability(
+    prepared: np.ndarray, model: KMeans, *, draws: int, size: int, starts: int, seed: int
+) -> np.ndarray:
     """Return the bootstrap Jaccard similarity of each cluster, shape (k,).
 
     Parameters
@@ -107,7 +109,7 @@ class Structure:
     cloud_deviation: float
 
 
-def structure_of(sample: np.ndarray, silhouette: float, count: int, draws: int, starts: int, seed: int) -> Structure:
+def structure_of(sample: np.ndarray, silhouette: float, count: int, draws: int, *, seed: int) -> Structure:
     """Return how the silhouette compares with data that has no groups, clustered the same way."""
     generator = np.random.default_rng(seed)
     found: dict[str, list[float]] = {"permuted": [], "cloud": []}
@@ -116,7 +118,7 @@ def structure_of(sample: np.ndarray, silhouette: float, count: int, draws: int, 
             ("permuted", permuted_columns(sample, generator)),
             ("cloud", single_cloud(sample, generator)),
         ):
-            labels = fitted_clusters(reference, count, starts, seed).labels_
+            labels = fitted_clusters(reference, count, 5, seed).labels_
             found[name].append(mean_silhouette(reference, labels))
     return Structure(
         silhouette,
@@ -181,7 +183,8 @@ def compared_counts(
     permuted columns >= `kept_separation` of the best; Davies-Bouldin <= `kept_compactness` x the best. Among the
     admissible, solutions with *every* cluster stable (> 0.75) go first. Of those, the one at which the
     excess begins to fall most sharply (its fall to the next number less the fall before it): one more cluster cuts
-    a group in two. The highest silhouette itself would nearly always be the coarsest solution. One number beyond `most` is tried only to see the fall after `most`.
+    a group in two. The highest silhouette itself would nearly always be the coarsest solution. One number beyond
+    `most` is tried only to see the fall after `most`.
     """
     generator = np.random.default_rng(seed)
     part = prepared[sample]
@@ -201,10 +204,10 @@ def compared_counts(
         stability[count] = cluster_stability(
             prepared,
             model,
-            settings.draws,
-            min(len(prepared), settings.resample),
-            settings.resample_starts,
-            seed,
+            draws=settings.draws,
+            size=min(len(prepared), settings.resample),
+            starts=settings.resample_starts,
+            seed=seed,
         )
         share = np.bincount(model.labels_, minlength=count).min() / len(prepared)
         compactness = davies_bouldin_score(part, labels) if len(np.unique(labels)) > 1 else np.inf

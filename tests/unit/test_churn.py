@@ -374,8 +374,8 @@ def test_wrong_inputs_are_named():
         churn.fit(features, ["left"] * 50)
     with pytest.raises(ValueError, match="groups='customer' is no column"):
         churn.fit(features, labels, groups="customer")
+    features, labels, _ = people()
     with pytest.raises(ValueError, match="recency_column='gender' is no numeric feature"):
-        features, labels, _ = people()
         churn.fit(features, labels, settings=dataclasses.replace(QUICK, recency_column="gender"))
 
 

@@ -106,13 +106,12 @@ def test_stability_index_is_zero_without_a_shift_and_as_published_with_one():
 def test_the_bootstrap_resamples_persons_so_repeated_rows_do_not_narrow_the_interval():
     draw = np.random.default_rng(2)
     labels, scores = draw.integers(0, 2, 300), draw.normal(size=300)
-    single = metrics.bootstrap_interval(labels, scores, np.arange(300), {"auc": metrics.area_under_curve}, 300, seed=1)[
-        "auc"
-    ]
+    functions = {"auc": metrics.area_under_curve}
+    persons = np.arange(300)
+    single = metrics.bootstrap_interval(labels, scores, persons, functions, replicates=300, seed=1)["auc"]
     repeated = metrics.bootstrap_interval(
-        np.tile(labels, 6), np.tile(scores, 6), np.tile(np.arange(300), 6), {"auc": metrics.area_under_curve},
-        300, seed=1,
-    )["auc"]  # fmt: skip
+        np.tile(labels, 6), np.tile(scores, 6), np.tile(persons, 6), functions, replicates=300, seed=1
+    )["auc"]
     assert repeated.upper - repeated.lower == pytest.approx(single.upper - single.lower, rel=1e-9)
 
 
@@ -124,7 +123,7 @@ def test_the_interval_holds_the_true_auc_about_as_often_as_it_says():
         labels = np.repeat([0, 1], 150)
         scores = draw.normal(size=300) + labels
         found = metrics.bootstrap_interval(
-            labels, scores, np.arange(300), {"auc": metrics.area_under_curve}, 100, seed=seed
+            labels, scores, np.arange(300), {"auc": metrics.area_under_curve}, replicates=100, seed=seed
         )["auc"]
         hits += found.lower <= truth <= found.upper
     assert hits >= 33

@@ -271,8 +271,8 @@ def test_stability_tells_clear_clusters_from_a_cut_through_one():
     clear = np.concatenate([draw.normal(0, 1, (200, 2)), draw.normal(8, 1, (200, 2))])
     with threadpool_limits(1):
         right, wrong = fitted_clusters(clear, 2, 5, 1), fitted_clusters(clear, 5, 5, 1)
-        assert cluster_stability(clear, right, 10, 400, 3, 1).min() > 0.95
-        assert cluster_stability(clear, wrong, 10, 400, 1, 1).min() < 0.75
+        assert cluster_stability(clear, right, draws=10, size=400, starts=3, seed=1).min() > 0.95
+        assert cluster_stability(clear, wrong, draws=10, size=400, starts=1, seed=1).min() < 0.75
 
 
 def test_dependence_is_seen_whatever_its_shape_and_not_seen_where_there_is_none():
@@ -300,9 +300,11 @@ def test_preparation_learns_once_and_repeats_exactly():
 
 def test_a_typical_segment_is_called_typical_and_equal_contrasts_get_different_names():
     contrasts = np.array([[0.0, 0.1], [1.0, 0.1], [1.0, 0.1], [1.0, 0.1]])
-    names = contrast_names(contrasts, ["age", "aum"], np.eye(2), set(), np.arange(4), {"age": ("age", "年龄")})
+    names = contrast_names(
+        contrasts, ["age", "aum"], np.eye(2), order=np.arange(4), taken=set(), labels={"age": ("age", "年龄")}
+    )
     assert names[0] == ("typical customers", "典型客户")
     assert [name for name, _ in names[1:]] == ["high age", "high age (2)", "high age (3)"]
     assert names[2][1] == "年龄高(2)"
-    taken = contrast_names(contrasts[1:2], ["age", "aum"], np.eye(2), {"high age"}, np.arange(1), {})
+    taken = contrast_names(contrasts[1:2], ["age", "aum"], np.eye(2), order=np.arange(1), taken={"high age"}, labels={})
     assert taken[0][0] == "high age (2)"
