@@ -318,7 +318,7 @@ def test_a_reason_names_what_was_planted_in_both_languages(independent):
     reasons = listed[[f"reason_{n}_column" for n in (1, 2, 3)]]
     assert (reasons == "complaints_open").any(axis=1).all()
     first = listed.loc[listed["reason_1_column"] == "complaints_open"].iloc[0]
-    assert first["reason_1_en"] == "Open complaints: 4 (customers who stay: 0)"
+    assert first["reason_1_en"] == "Number of open complaints: 4 (customers who stay: 0)"
     assert first["reason_1_zh"] == "未结投诉数:4(留存客户典型值:0)"
 
 
