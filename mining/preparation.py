@@ -269,10 +269,36 @@ class Preparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(prepared)
 
 
+PREVIOUS_SUFFIX = "_previous"
+
+
+def against_suffix(months: int) -> str:
+    """Return the suffix of a column that compares a value with the own mean of the months before."""
+    return f"_against_{months}m"
+
+
 def label_pair(names: dict[str, tuple[str, str]], column: str) -> tuple[str, str]:
-    """Return the English and Chinese label of a column; its name in words when it has none."""
+    """Return the English and Chinese label of a column; its name in words when it has none.
+
+    Examples
+    --------
+    >>> label_pair(COLUMN_LABELS, "age")
+    ('age', '年龄')
+    >>> label_pair(COLUMN_LABELS, "aum_average_against_6m")
+    ('average assets against the own mean of 6 months', '月日均资产较本人前6个月均值')
+    """
+    if column in names:
+        return names[column]
+    compared = re.fullmatch(r"(.+)_against_(\d+)m", column)
+    if compared:
+        english, chinese = label_pair(names, compared.group(1))
+        months = compared.group(2)
+        return f"{english} against the own mean of {months} months", f"{chinese}较本人前{months}个月均值"
+    if column.endswith(PREVIOUS_SUFFIX):
+        english, chinese = label_pair(names, column.removesuffix(PREVIOUS_SUFFIX))
+        return f"{english} the month before", f"上月{chinese}"
     words = column.replace("_", " ")
-    return names.get(column, (words, words))
+    return words, words
 
 
 def shown_value(column: str, value: float | str | None, language: str) -> str:
@@ -289,7 +315,7 @@ def shown_value(column: str, value: float | str | None, language: str) -> str:
         return value
     if re.search(r"(_ratio|_share)(_|$)", column):
         return f"{value * 100:.0f}%"
-    if column.endswith(("_rate", "_gap")):
+    if re.search(r"(_rate|rate_gap)(_|$)", column):
         return f"{value * 100:.2f}%"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
