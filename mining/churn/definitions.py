@@ -38,7 +38,8 @@ class ClosureOrDrop:
     baseline_months
         Months up to and with as-of whose average AUM is the baseline.
     hold_months
-        Months in a row the drop must last, all inside the outcome window.
+        Last months of the outcome window in each of which the average AUM must be that low: who came back by
+        then has not left.
     window_months, gap_months
         Length of the outcome window and of the time to act.
     minimum_baseline
@@ -222,24 +223,32 @@ def closure_or_drop_labels(panel: pd.DataFrame, definition: ClosureOrDrop) -> pd
     closed = closed_months(grid)
     aum = grid.values.get("aum_average", np.full(grid.is_present.shape, np.nan))
     held_aum = np.where(closed, 0.0, aum)
-    closed_from = first_of_run(closed, 1)
     dropped_before = completed_drops(aum, definition)
+    none = len(grid.months)
     labels = []
     for position in range(len(grid.months)):
-        baseline = baseline_before(aum, position + 1, definition.baseline_months)
-        with np.errstate(invalid="ignore"):
-            is_low = held_aum <= (1 - definition.drop) * baseline[:, None]
-            is_low &= (baseline >= definition.minimum_baseline)[:, None]
-        dropped_from = first_of_run(is_low, definition.hold_months)
+        end = position + definition.horizon_months
+        dropped_on = np.full(len(grid.persons), none, dtype=np.int64)
+        if end < len(grid.months):
+            baseline = baseline_before(aum, position + 1, definition.baseline_months)
+            with np.errstate(invalid="ignore"):
+                is_low = held_aum[:, position + 1 : end + 1] <= (1 - definition.drop) * baseline[:, None]
+            is_low &= ((baseline >= definition.minimum_baseline) & (baseline > 0))[:, None]
+            months_low = run_lengths(is_low)[:, -1]
+            dropped_on = np.where(months_low >= definition.hold_months, end + 1 - months_low, none)
         since = max(0, position - definition.baseline_months + 1)
-        was_gone = closed[:, position] | dropped_before[:, since : position + 1].any(axis=1)
+        was_gone = np.asarray(closed[:, position]) | dropped_before[:, since : position + 1].any(axis=1)
         labels.append(
             month_labels(
                 grid,
                 position,
                 definition,
-                {"closure": closed_from, "aum_drop": dropped_from},
-                noted(np.full(len(grid.persons), None, dtype=object), was_gone, "already left"),
+                {"closure": first_month(closed, position + 1 + definition.gap_months, end), "aum_drop": dropped_on},
+                noted(
+                    noted(np.full(len(grid.persons), None, dtype=object), was_gone, "already left"),
+                    np.asarray(closed[:, position + 1 : position + 1 + definition.gap_months].any(axis=1)),
+                    "left in the gap",
+                ),
             )
         )
     return assembled_labels(labels)
@@ -262,14 +271,17 @@ def dormancy_labels(panel: pd.DataFrame, definition: Dormancy) -> pd.DataFrame:
     else:
         message = f"dormancy reads {days_column} or {count_column}; the panel has neither."
         raise ValueError(message)
-    silent_from = first_of_run(silent & ~closed, 1)
-    closed_from = first_of_run(closed, 1)
+    silent &= ~closed
     labels = []
     for position in range(len(grid.months)):
+        end = position + definition.horizon_months
+        after_gap = position + 1 + definition.gap_months
+        gone = silent | closed
         reason = np.full(len(grid.persons), None, dtype=object)
-        reason = noted(reason, silent[:, position] | closed[:, position], "already left")
+        reason = noted(reason, gone[:, position], "already left")
         reason = noted(reason, never[:, position], "never active")
-        events = {"closure": closed_from, "dormancy": silent_from}
+        reason = noted(reason, gone[:, position + 1 : after_gap].any(axis=1), "left in the gap")
+        events = {"closure": first_month(closed, after_gap, end), "dormancy": first_month(silent, after_gap, end)}
         labels.append(month_labels(grid, position, definition, events, reason))
     return assembled_labels(labels)
 
@@ -331,17 +343,12 @@ def noted(reasons: np.ndarray, where: np.ndarray, text: str) -> np.ndarray:
     return result
 
 
-def first_of_run(flags: np.ndarray, length: int) -> np.ndarray:
-    """Return where a run of at least `length` true cells begins *or continues long enough*, along axis 1.
-
-    A cell is true when it and the `length - 1` cells after it are true.
-    """
-    result = flags.copy()
-    for shift in range(1, length):
-        later = np.zeros_like(flags)
-        later[:, :-shift] = flags[:, shift:]
-        result &= later
-    return result
+def first_month(cells: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Return the first true column from `first` to `last` in each row, the number of columns where there is none."""
+    window = cells[:, first : last + 1]
+    if window.shape[1] == 0:
+        return np.full(len(cells), cells.shape[1], dtype=np.int64)
+    return np.asarray(np.where(window.any(axis=1), window.argmax(axis=1) + first, cells.shape[1]))
 
 
 def month_labels(
@@ -362,34 +369,27 @@ def month_labels(
     definition
         Windows and exclusions.
     events
-        Per kind of event, the cells in which it takes place; order breaks ties within a month.
+        Per kind of event, the month it began, the number of months where there was none; the first kind with an
+        event names a departure.
     reasons
         Exclusions already known per person, or None.
     """
     count = len(grid.months)
-    gap_end = min(position + definition.gap_months, count - 1)
     window_end = position + definition.horizon_months
     here = grid.is_present[:, position]
-    reason = reasons.copy()
+    reason = reasons
     for column, text in definition.exclusion_columns.items():
         if column in grid.values:
             flagged = (grid.values[column][:, position : window_end + 1] == 1).any(axis=1)
+            # A fact that is nobody's choice explains a departure in the gap as well.
+            reason = np.where(flagged & (reason == "left in the gap"), text, reason)
             reason = noted(reason, flagged, text)
-    hold = getattr(definition, "hold_months", 1)
     earliest = np.full(len(grid.persons), count, dtype=np.int64)
     kind = np.full(len(grid.persons), None, dtype=object)
-    left_in_gap = np.zeros(len(grid.persons), dtype=bool)
-    for name, cells in events.items():
-        left_in_gap |= cells[:, position + 1 : gap_end + 1].any(axis=1)
-        # The last month in which an event may begin and still last long enough inside the window.
-        last_start = min(window_end, count - 1) - (hold - 1 if name == "aum_drop" else 0)
-        window = cells[:, position + 1 + definition.gap_months : last_start + 1]
-        if window.shape[1] == 0:
-            continue
-        begins = np.where(window.any(axis=1), window.argmax(axis=1) + position + 1 + definition.gap_months, count)
-        kind = np.where(begins < earliest, name, kind)
-        earliest = np.minimum(earliest, begins)
-    reason = noted(reason, left_in_gap, "left in the gap")
+    for name, began in events.items():
+        is_first = (began < count) & pd.isna(kind)
+        kind[is_first] = name
+        earliest = np.where(is_first, began, earliest)
     if window_end > count - 1:
         reason = noted(reason, np.ones(len(reason), dtype=bool), "outcome not yet observed")
     has_label = pd.isna(reason)
