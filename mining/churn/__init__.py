@@ -1,0 +1,39 @@
+"""Who is about to leave, by which definition, how surely, and why; or why that cannot be said.
+
+`label_months` gives labels under a versioned definition, `with_history` compares customers with their own past,
+`training_rows` joins both month by month, `fit` judges and publishes or refuses, `score` gives probabilities with
+reasons, `save_model` and `load_model` keep the model.
+"""
+
+from mining.churn.definitions import (
+    ClosureOrDrop,
+    Definition,
+    Dormancy,
+    compare_definitions,
+    label_months,
+    training_rows,
+)
+from mining.churn.history import with_history
+from mining.churn.models import BoostingSettings, ChurnModel, load_model, save_model
+from mining.churn.scoring import score
+from mining.churn.training import ChurnResult, Settings, fit
+from mining.metrics import CampaignValues
+
+__all__ = [
+    "BoostingSettings",
+    "CampaignValues",
+    "ChurnModel",
+    "ChurnResult",
+    "ClosureOrDrop",
+    "Definition",
+    "Dormancy",
+    "Settings",
+    "compare_definitions",
+    "fit",
+    "label_months",
+    "load_model",
+    "save_model",
+    "score",
+    "training_rows",
+    "with_history",
+]

@@ -1,0 +1,357 @@
+"""From a table of features to numbers: kinds of columns, missing words, encodings, winsor and scale.
+
+Everything here is fitted on training rows and carried by the model, so scoring repeats it exactly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+
+MISSING_WORDS = frozenset(
+    {"", "-", "?", "unknown", "n/a", "na", "nan", "null", "missing", "not available", "未知", "不详", "缺失"}
+)
+"""Texts that mean "no value", compared trimmed and in lower case."""
+
+IDENTIFIER_NAME = re.compile(
+    r"(^|_)(id|ids|key|token|uuid|number|num|no)$|^(client|customer|account|person)_?(num|no|number|id)$",
+    re.IGNORECASE,
+)
+DISTINCT_SHARE_OF_IDENTIFIER = 0.98
+LARGEST_CATEGORY_COUNT = 30
+OTHER_CATEGORY = "(other)"
+
+
+@dataclass(frozen=True)
+class TypedFrame:
+    """Features judged by kind.
+
+    Parameters
+    ----------
+    frame
+        Usable columns in alphabetical order: float64 for numbers, object (text or None) for categories.
+    kinds
+        ``numeric`` or ``categorical`` per usable column.
+    ignored
+        Reason per column that is not used.
+    dates
+        Date columns, as given (they are never features; a leak guard may look at them).
+    """
+
+    frame: pd.DataFrame
+    kinds: dict[str, str]
+    ignored: dict[str, str]
+    dates: pd.DataFrame
+
+
+def typed_columns(features: pd.DataFrame) -> TypedFrame:
+    """Return the columns of `features` by kind, missing words as missing, identifiers and constants left out.
+
+    Parameters
+    ----------
+    features
+        One row per observation; any dtypes. Not changed.
+
+    Raises
+    ------
+    ValueError
+        When two columns share a name.
+    """
+    names = [str(name) for name in features.columns]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        message = f"Columns named twice: {', '.join(repeated)}. Give every feature its own name."
+        raise ValueError(message)
+    usable: dict[str, pd.Series] = {}
+    kinds: dict[str, str] = {}
+    ignored: dict[str, str] = {}
+    dates: dict[str, pd.Series] = {}
+    for position in np.argsort(np.array(names, dtype=object).astype(str), kind="stable"):
+        name = names[int(position)]
+        column = features.iloc[:, int(position)]
+        if is_date(column):
+            dates[name] = column
+            ignored[name] = "date: give a number of days instead"
+            continue
+        values, kind = typed_column(column)
+        held = values.notna()
+        if not held.any():
+            ignored[name] = "empty"
+        elif values[held].nunique() == 1 and held.all():
+            ignored[name] = "constant"
+        elif is_identifier(name, values, kind):
+            ignored[name] = "identifier"
+        else:
+            usable[name] = values
+            kinds[name] = kind
+    frame = pd.DataFrame(usable, index=features.index)
+    return TypedFrame(frame, kinds, ignored, pd.DataFrame(dates, index=features.index))
+
+
+def is_date(column: pd.Series) -> bool:
+    """Return whether a column holds dates."""
+    if pd.api.types.is_datetime64_any_dtype(column.dtype) or isinstance(column.dtype, pd.PeriodDtype):
+        return True
+    if column.dtype == object:
+        held = column.dropna()
+        return bool(len(held)) and all(hasattr(value, "isoformat") for value in held.head(50))
+    return False
+
+
+def typed_column(column: pd.Series) -> tuple[pd.Series, str]:
+    """Return a column as numbers or as text, with its kind; missing words and infinities become missing."""
+    if pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
+        numbers = pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan), index=column.index)
+        return numbers.where(np.isfinite(numbers)), "numeric"
+    texts = column.astype(object)
+    missing = texts.isna() | texts.astype(str).str.strip().str.lower().isin(MISSING_WORDS)
+    texts = texts.where(~missing, None)
+    numbers = pd.Series(
+        pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan), index=column.index
+    )
+    if (numbers.notna() == ~missing).all():
+        return numbers.where(np.isfinite(numbers)), "numeric"
+    return texts.map(lambda value: None if value is None else str(value)).astype(object), "categorical"
+
+
+def is_identifier(name: str, values: pd.Series, kind: str) -> bool:
+    """Return whether a column names its row rather than describes it."""
+    held = values.dropna()
+    share = held.nunique() / max(len(held), 1)
+    if kind == "categorical":
+        return held.nunique() > LARGEST_CATEGORY_COUNT and share > 0.5
+    whole = bool((held == np.floor(held)).all())
+    return whole and share >= DISTINCT_SHARE_OF_IDENTIFIER and bool(IDENTIFIER_NAME.search(name))
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How columns become numbers: numeric ones as they are, categories one column per level.
+
+    Parameters
+    ----------
+    columns
+        Source columns in order.
+    kinds
+        Kind per source column.
+    categories
+        Levels per categorical column that get a column of their own; the rest is `OTHER_CATEGORY`.
+    """
+
+    columns: list[str]
+    kinds: dict[str, str]
+    categories: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> list[str]:
+        """Source column of each encoded column."""
+        result: list[str] = []
+        for name in self.columns:
+            result.extend([name] * len(self.categories.get(name, [""])))
+        return result
+
+    def encoded(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return `frame` as a matrix, shape (rows, encoded columns), NaN where missing.
+
+        Raises
+        ------
+        ValueError
+            When a column is missing or a numeric one holds text.
+        """
+        absent = [name for name in self.columns if name not in frame.columns]
+        if absent:
+            message = f"Columns missing from the features: {', '.join(absent)}. The model was fitted with them."
+            raise ValueError(message)
+        parts: list[np.ndarray] = []
+        for name in self.columns:
+            values, kind = typed_column(frame[name])
+            if self.kinds[name] == "numeric":
+                if kind != "numeric" and values.notna().any():
+                    message = f"Column {name!r} was numeric when the model was fitted and now holds text."
+                    raise ValueError(message)
+                parts.append(values.to_numpy(dtype=np.float64, na_value=np.nan)[:, None])
+                continue
+            texts = values.map(lambda value: None if pd.isna(value) else category_text(value))
+            levels = self.categories[name]
+            known = texts.where(texts.isna() | texts.isin(levels), OTHER_CATEGORY).to_numpy(dtype=object)
+            parts.append(np.column_stack([(known == level).astype(np.float64) for level in levels]))
+        return np.hstack(parts)
+
+
+def category_text(value: Any) -> str:
+    """Return a category as text; whole numbers without a decimal point."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def fit_encoder(frame: pd.DataFrame, kinds: dict[str, str]) -> Encoder:
+    """Return the encoder of the training rows; the rarest levels beyond `LARGEST_CATEGORY_COUNT` are merged."""
+    categories: dict[str, list[str]] = {}
+    for name, kind in kinds.items():
+        if kind == "categorical":
+            counts = frame[name].dropna().astype(str).value_counts()
+            ordered = sorted(counts.index, key=lambda level: (-counts[level], level))
+            levels = sorted(ordered[:LARGEST_CATEGORY_COUNT])
+            categories[name] = [*levels, OTHER_CATEGORY] if len(ordered) > len(levels) else levels
+    return Encoder(list(kinds), dict(kinds), categories)
+
+
+class Preparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Median for missing, log for skewed, winsor, scale to mean 0 and variance 1.
+
+    Parameters
+    ----------
+    tail
+        Share cut at each end by the winsor.
+    skew_bound
+        Absolute skewness above which a column is taken as sign(x) ln(1 + |x| / s), s its median magnitude
+        for columns with negative values and 1 otherwise (log1p).
+    with_indicators
+        Whether a 0/1 column per source column with missing values is added.
+    """
+
+    def __init__(self, tail: float = 0.01, skew_bound: float = 1.0, *, with_indicators: bool = False) -> None:
+        self.tail = tail
+        self.skew_bound = skew_bound
+        self.with_indicators = with_indicators
+
+    def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> Preparation:  # noqa: ARG002, N803
+        """Learn medians, skewed columns, winsor limits and scale from X, shape (rows, columns)."""
+        values = np.asarray(X, dtype=np.float64)
+        self.n_features_in_ = values.shape[1]
+        self.median_ = np.array([np.nanmedian(column) if np.isfinite(column).any() else 0.0 for column in values.T])
+        self.indicator_ = np.isnan(values).any(axis=0) & bool(self.with_indicators)
+        filled = np.where(np.isnan(values), self.median_, values)
+        low, high = np.quantile(filled, [self.tail, 1 - self.tail], axis=0)
+        # A column that is constant between the limits (a rare flag) would vanish: keep its full range.
+        flat = low == high
+        self.lower_ = np.where(flat, filled.min(axis=0), low)
+        self.upper_ = np.where(flat, filled.max(axis=0), high)
+        clipped = np.clip(filled, self.lower_, self.upper_)
+        centred = clipped - clipped.mean(axis=0)
+        deviation = clipped.std(axis=0)
+        safe = np.where(deviation > 0, deviation, 1.0)
+        skewness = (centred**3).mean(axis=0) / safe**3
+        few = np.array([len(np.unique(column)) <= 2 for column in clipped.T])
+        self.is_skewed_ = (np.abs(skewness) > self.skew_bound) & ~few
+        magnitude = np.array(
+            [
+                np.median(np.abs(column[column != 0])) if (column < 0).any() and (column != 0).any() else 1.0
+                for column in clipped.T
+            ]
+        )
+        self.unit_ = np.where(magnitude > 0, magnitude, 1.0)
+        logged = self._logged(clipped)
+        self.mean_ = logged.mean(axis=0)
+        spread = logged.std(axis=0)
+        self.scale_ = np.where(spread > 1e-12, spread, 1.0)
+        return self
+
+    def _logged(self, clipped: np.ndarray) -> np.ndarray:
+        logged = np.sign(clipped) * np.log1p(np.abs(clipped) / self.unit_)
+        return np.where(self.is_skewed_, logged, clipped)
+
+    def transform(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+        """Return X prepared, shape (rows, columns + indicators)."""
+        values = np.asarray(X, dtype=np.float64)
+        missing = np.isnan(values)
+        filled = np.where(missing, self.median_, values)
+        prepared = (self._logged(np.clip(filled, self.lower_, self.upper_)) - self.mean_) / self.scale_
+        if self.indicator_.any():
+            return np.hstack([prepared, missing[:, self.indicator_].astype(np.float64)])
+        return np.asarray(prepared)
+
+
+PREVIOUS_SUFFIX = "_previous"
+
+
+def against_suffix(months: int) -> str:
+    """Return the suffix of a column that compares a value with the own mean of the months before."""
+    return f"_against_{months}m"
+
+
+def label_pair(names: dict[str, tuple[str, str]], column: str) -> tuple[str, str]:
+    """Return the English and Chinese label of a column; its name in words when it has none.
+
+    Examples
+    --------
+    >>> label_pair(COLUMN_LABELS, "age")
+    ('age', '年龄')
+    >>> label_pair(COLUMN_LABELS, "aum_average_against_6m")
+    ('average assets against the own mean of 6 months', '月日均资产较本人前6个月均值')
+    """
+    if column in names:
+        return names[column]
+    compared = re.fullmatch(r"(.+)_against_(\d+)m", column)
+    if compared:
+        english, chinese = label_pair(names, compared.group(1))
+        months = compared.group(2)
+        return f"{english} against the own mean of {months} months", f"{chinese}较本人前{months}个月均值"
+    if column.endswith(PREVIOUS_SUFFIX):
+        english, chinese = label_pair(names, column.removesuffix(PREVIOUS_SUFFIX))
+        return f"{english} the month before", f"上月{chinese}"
+    words = column.replace("_", " ")
+    return words, words
+
+
+def shown_value(column: str, value: float | str | None, language: str) -> str:
+    """Return a value as a reader expects it, judged by the suffix of its column.
+
+    Examples
+    --------
+    >>> shown_value("digital_share_3m_ratio", 0.25, "en"), shown_value("aum_average", 1234567.8, "en")
+    ('25%', '1,234,568')
+    """
+    if value is None or (isinstance(value, float) and not np.isfinite(value)):
+        return "missing" if language == "en" else "缺失"
+    if isinstance(value, str):
+        return value
+    if re.search(r"(_ratio|_share)(_|$)", column):
+        return f"{value * 100:.0f}%"
+    if re.search(r"(_rate|rate_gap)(_|$)", column):
+        return f"{value * 100:.2f}%"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def joined_words(words: Sequence[str], language: str) -> str:
+    """Return words as a list in a sentence."""
+    return ("、" if language == "zh" else ", ").join(words)
+
+
+COLUMN_LABELS: dict[str, tuple[str, str]] = {
+    "accounts_open": ("number of open accounts", "存续账户数"),
+    "age": ("age", "年龄"),
+    "atm_transactions_3m": ("number of ATM transactions in 3 months", "近3个月ATM交易笔数"),
+    "aum_average": ("average assets", "月日均资产"),
+    "aum_change_3m_ratio": ("change of assets over 3 months", "近3个月资产变动率"),
+    "aum_end": ("assets at month end", "月末资产"),
+    "branch_transactions_3m": ("number of branch transactions in 3 months", "近3个月网点交易笔数"),
+    "complaints_12m": ("number of complaints in 12 months", "近12个月投诉次数"),
+    "complaints_open": ("number of open complaints", "未结投诉数"),
+    "customer_transactions_1m": ("number of own transactions in the month", "当月主动交易笔数"),
+    "customer_transactions_3m": ("number of own transactions in 3 months", "近3个月主动交易笔数"),
+    "days_since_last_customer_transaction": ("days since the last own transaction", "距上次主动交易天数"),
+    "digital_share_3m": ("share of digital transactions", "近3个月线上交易占比"),
+    "external_outflow_3m": ("amount moved to other banks in 3 months", "近3个月转往他行金额"),
+    "gender": ("gender", "性别"),
+    "inflow_3m": ("inflow in 3 months", "近3个月流入金额"),
+    "lum_end": ("loans at month end", "月末贷款余额"),
+    "mobile_transactions_3m": ("number of mobile transactions in 3 months", "近3个月手机银行交易笔数"),
+    "outflow_3m": ("outflow in 3 months", "近3个月流出金额"),
+    "products_held": ("number of products held", "持有产品数"),
+    "rate_gap": ("gap to the market rate", "与市场利率差"),
+    "salary_months_3m": ("number of months with salary in the last 3", "近3个月代发工资月数"),
+    "tenure_months": ("tenure in months", "在行月数"),
+    "term_maturing_3m": ("deposits maturing within 3 months", "3个月内到期定期金额"),
+    "wallet_outflow_3m": ("amount moved to wallets in 3 months", "近3个月转往第三方钱包金额"),
+}
+"""Labels (English, Chinese) of the features the warehouse delivers; a caller may pass others."""

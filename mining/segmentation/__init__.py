@@ -1,0 +1,27 @@
+"""Which groups of customers there are, what sets them apart, how they change; or that there are none.
+
+`fit` finds, judges and names segments; `SegmentationModel.assign` places persons without fitting;
+`save_model` and `load_model` keep the pipeline.
+"""
+
+from mining.segmentation.clustering import (
+    SegmentationModel,
+    SegmentationResult,
+    Settings,
+    fit,
+    load_model,
+    save_model,
+)
+from mining.segmentation.identity import PreviousSegments
+from mining.segmentation.selection import SelectionSettings
+
+__all__ = [
+    "PreviousSegments",
+    "SegmentationModel",
+    "SegmentationResult",
+    "SelectionSettings",
+    "Settings",
+    "fit",
+    "load_model",
+    "save_model",
+]

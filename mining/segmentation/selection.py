@@ -1,0 +1,286 @@
+"""How many segments: separation, compactness and stability together, against what chance alone would give."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import davies_bouldin_score, silhouette_samples
+
+UNSTABLE_BELOW, STABLE_ABOVE = 0.60, 0.75
+"""Bounds of the bootstrap Jaccard similarity of a cluster (Hennig 2007)."""
+
+
+def new_clusters(count: int, starts: int, seed: int) -> KMeans:
+    """Return an unfitted k-means with explicit starts and seed."""
+    return KMeans(count, n_init=starts, random_state=seed, algorithm="lloyd")
+
+
+def fitted_clusters(prepared: np.ndarray, count: int, starts: int, seed: int) -> KMeans:
+    """Return k-means fitted on prepared features; fewer distinct points than clusters is no warning but a refusal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return new_clusters(count, starts, seed).fit(prepared)
+
+
+def mean_silhouette(prepared: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean silhouette, -1 when there is one cluster only."""
+    if len(np.unique(labels)) < 2:
+        return -1.0
+    return float(silhouette_samples(prepared, labels).mean())
+
+
+def cluster_stability(
+    prepared: np.ndarray, model: KMeans, *, draws: int, size: int, starts: int, seed: int
+) -> np.ndarray:
+    """Return the bootstrap Jaccard similarity of each cluster, shape (k,).
+
+    Parameters
+    ----------
+    prepared
+        Prepared features, shape (rows, columns).
+    model
+        The clustering whose clusters are judged.
+    draws, size
+        Number of resamples (with replacement) and rows in each.
+    starts
+        Starts of k-means in each resample; always from new centres, never from those judged.
+    seed
+        Seed of the resamples.
+
+    Notes
+    -----
+    Hennig (2007), Computational Statistics and Data Analysis 52: for each cluster the largest Jaccard
+    similarity with a cluster of the resample, over the rows in the resample, averaged over the resamples.
+    """
+    generator = np.random.default_rng(seed)
+    own = model.predict(prepared)
+    count = model.n_clusters
+    found = np.full((draws, count), np.nan)
+    for draw in range(draws):
+        rows = generator.integers(0, len(prepared), size)
+        distinct = np.unique(rows)
+        other = fitted_clusters(prepared[rows], count, starts, seed + draw + 1).predict(prepared[distinct])
+        table = np.zeros((count, count))
+        np.add.at(table, (own[distinct], other), 1)
+        union = table.sum(axis=1)[:, None] + table.sum(axis=0)[None, :] - table
+        similarity = np.divide(table, union, out=np.zeros_like(table), where=union > 0)
+        here = table.sum(axis=1) > 0
+        found[draw, here] = similarity.max(axis=1)[here]
+    held = np.isfinite(found)
+    return np.asarray(np.where(held, found, 0.0).sum(axis=0) / np.maximum(held.sum(axis=0), 1))
+
+
+def permuted_columns(prepared: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return the same columns, each shuffled by itself: every distribution kept, every relation gone."""
+    return np.column_stack([generator.permutation(column) for column in prepared.T])
+
+
+def single_cloud(prepared: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return one normal cloud with the same means and covariances: relations kept, groups gone."""
+    mean, covariance = prepared.mean(axis=0), np.atleast_2d(np.cov(prepared.T))
+    values, vectors = np.linalg.eigh(covariance)
+    normal = generator.standard_normal(prepared.shape)
+    return np.asarray(mean + normal * np.sqrt(np.maximum(values, 0.0)) @ vectors.T)
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Silhouette of the clustering against the two chance references.
+
+    Parameters
+    ----------
+    silhouette
+        Of the data.
+    permuted_mean, permuted_deviation
+        Of data with permuted columns.
+    cloud_mean, cloud_deviation
+        Of a single normal cloud with the same covariances.
+    """
+
+    silhouette: float
+    permuted_mean: float
+    permuted_deviation: float
+    cloud_mean: float
+    cloud_deviation: float
+
+
+def structure_of(sample: np.ndarray, silhouette: float, count: int, draws: int, *, seed: int) -> Structure:
+    """Return how the silhouette compares with data that has no groups, clustered the same way."""
+    generator = np.random.default_rng(seed)
+    found: dict[str, list[float]] = {"permuted": [], "cloud": []}
+    for _ in range(draws):
+        for name, reference in (
+            ("permuted", permuted_columns(sample, generator)),
+            ("cloud", single_cloud(sample, generator)),
+        ):
+            labels = fitted_clusters(reference, count, 5, seed).labels_
+            found[name].append(mean_silhouette(reference, labels))
+    return Structure(
+        silhouette,
+        float(np.mean(found["permuted"])),
+        float(np.std(found["permuted"], ddof=1)),
+        float(np.mean(found["cloud"])),
+        float(np.std(found["cloud"], ddof=1)),
+    )
+
+
+@dataclass(frozen=True)
+class SelectionSettings:
+    """How the number of segments is chosen.
+
+    Parameters
+    ----------
+    fewest, most
+        Numbers of segments tried.
+    sample
+        Persons drawn for silhouettes and references (their cost grows with the square).
+    starts
+        Starts of k-means.
+    draws, resample, resample_starts
+        Bootstrap resamples per number of segments, rows in each, and starts of k-means in each.
+    smallest_share
+        Smallest share of persons in a segment.
+    kept_separation
+        Share of the best silhouette excess (over permuted columns) that a finer solution must keep.
+    kept_compactness
+        Largest Davies-Bouldin index, as multiple of the best one.
+    """
+
+    fewest: int = 2
+    most: int = 12
+    sample: int = 2000
+    starts: int = 20
+    draws: int = 20
+    resample: int = 4000
+    resample_starts: int = 10
+    smallest_share: float = 0.01
+    kept_separation: float = 0.6
+    kept_compactness: float = 1.6
+
+
+def compared_counts(
+    prepared: np.ndarray, sample: np.ndarray, settings: SelectionSettings, seed: int
+) -> tuple[pd.DataFrame, dict[int, KMeans], dict[int, np.ndarray]]:
+    """Return one row per number of segments tried, the fitted clusterings and their stability.
+
+    Parameters
+    ----------
+    prepared
+        Prepared features of all persons.
+    sample
+        Row numbers of the sample for silhouettes.
+    settings, seed
+        See `SelectionSettings`.
+
+    Notes
+    -----
+    The rule. Admissible: every cluster at least doubtful (Jaccard >= 0.60) and not tiny; silhouette excess over
+    permuted columns >= `kept_separation` of the best; Davies-Bouldin <= `kept_compactness` x the best. Among the
+    admissible, solutions with *every* cluster stable (> 0.75) go first. Of those, the one at which the
+    excess begins to fall most sharply (its fall to the next number less the fall before it): one more cluster cuts
+    a group in two. The highest silhouette itself would nearly always be the coarsest solution. One number beyond
+    `most` is tried only to see the fall after `most`.
+    """
+    generator = np.random.default_rng(seed)
+    part = prepared[sample]
+    models: dict[int, KMeans] = {}
+    stability: dict[int, np.ndarray] = {}
+    rows = []
+    largest = min(settings.most + 1, len(np.unique(part, axis=0)) - 1)
+    for count in range(settings.fewest, largest + 1):
+        model = fitted_clusters(prepared, count, settings.starts, seed)
+        labels = model.labels_[sample]
+        references = []
+        for _ in range(3):
+            shuffled = permuted_columns(part, generator)
+            references.append(mean_silhouette(shuffled, fitted_clusters(shuffled, count, 3, seed).labels_))
+        silhouette = mean_silhouette(part, labels)
+        models[count] = model
+        stability[count] = cluster_stability(
+            prepared,
+            model,
+            draws=settings.draws,
+            size=min(len(prepared), settings.resample),
+            starts=settings.resample_starts,
+            seed=seed,
+        )
+        share = np.bincount(model.labels_, minlength=count).min() / len(prepared)
+        compactness = davies_bouldin_score(part, labels) if len(np.unique(labels)) > 1 else np.inf
+        rows.append(
+            (count, silhouette, silhouette - float(np.mean(references)), float(compactness),
+             float(stability[count].min()), float(stability[count].mean()), float(share))
+        )  # fmt: skip
+    table = pd.DataFrame(
+        rows,
+        columns=[
+            "segment_count", "silhouette", "silhouette_excess", "davies_bouldin", "lowest_stability",
+            "mean_stability", "smallest_ratio",
+        ],
+    )  # fmt: skip
+    if len(table) == 0:
+        return table.assign(is_admissible=[], is_chosen=[]), models, stability
+    best_excess, best_compactness = table["silhouette_excess"].max(), table["davies_bouldin"].min()
+    table["is_admissible"] = (
+        (table["lowest_stability"] >= UNSTABLE_BELOW)
+        & (table["smallest_ratio"] >= settings.smallest_share)
+        & (table["silhouette_excess"] >= settings.kept_separation * best_excess)
+        & (table["davies_bouldin"] <= settings.kept_compactness * best_compactness)
+        & (table["segment_count"] <= settings.most)
+    )
+    fall = table["silhouette_excess"] - table["silhouette_excess"].shift(-1)
+    table["excess_kink"] = fall - fall.shift(1).fillna(0.0).clip(lower=0.0)
+    table["is_chosen"] = False
+    admissible = table.loc[table["is_admissible"]]
+    if len(admissible):
+        stable = admissible.loc[admissible["lowest_stability"] > STABLE_ABOVE]
+        candidates = stable if len(stable) else admissible
+        by = "excess_kink" if (candidates["excess_kink"] > 0).any() else "silhouette_excess"
+        best = candidates.sort_values([by, "segment_count"], ascending=[False, True])["segment_count"].iloc[0]
+        table["is_chosen"] = table["segment_count"] == best
+    return table, models, stability
+
+
+def column_dependence(prepared: np.ndarray) -> np.ndarray:
+    """Return for each column its strongest relation with another one, as bias-corrected Cramer's V.
+
+    Parameters
+    ----------
+    prepared
+        Shape (rows, columns).
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (columns,), 0 for a column that is independent of every other: it can tell nothing about groups of
+        customers and would only dilute the distances.
+
+    Notes
+    -----
+    Columns are cut at their sixths; V is corrected as in Bergsma (2013), Journal of the Korean Statistical
+    Society 42.
+    """
+    codes = []
+    for column in prepared.T:
+        edges = np.unique(np.quantile(column, np.arange(1, 6) / 6))
+        codes.append(np.unique(np.searchsorted(edges, column, side="left"), return_inverse=True)[1])
+    strongest = np.zeros(prepared.shape[1])
+    rows = len(prepared)
+    for i, first in enumerate(codes):
+        for j in range(i + 1, len(codes)):
+            second = codes[j]
+            height, width = int(first.max()) + 1, int(second.max()) + 1
+            if min(height, width) < 2:
+                continue
+            table = np.bincount(first * width + second, minlength=height * width).reshape(height, width)
+            expected = table.sum(axis=1)[:, None] * table.sum(axis=0)[None, :] / rows
+            square = ((table - expected) ** 2 / expected).sum() / rows
+            corrected = max(0.0, square - (height - 1) * (width - 1) / (rows - 1))
+            levels = min(height - (height - 1) ** 2 / (rows - 1), width - (width - 1) ** 2 / (rows - 1))
+            strength = float(np.sqrt(corrected / (levels - 1)))
+            strongest[i], strongest[j] = max(strongest[i], strength), max(strongest[j], strength)
+    return strongest

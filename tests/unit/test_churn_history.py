@@ -1,0 +1,51 @@
+"""Customers against their own past: read from earlier months only."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mining import churn
+from mining.examples import customer_panel
+
+
+@pytest.fixture(scope="module")
+def panel():
+    return customer_panel(persons=300, months=10)[0]
+
+
+def test_the_own_past_is_the_mean_of_the_months_before_as_pandas_counts_it(panel):
+    found = churn.with_history(panel, months=3)
+    ordered = found.sort_values(["person_id", "month_on"])
+    own = ordered.groupby("person_id")["aum_average"]
+    past = own.transform(lambda values: values.shift(1).rolling(3, min_periods=1).mean())
+    assert np.allclose(ordered["aum_average_against_3m"], ordered["aum_average"] - past, equal_nan=True)
+    assert np.allclose(ordered["aum_average_previous"], own.shift(1), equal_nan=True)
+
+
+def test_rows_and_columns_stay_and_constants_and_counters_are_not_compared(panel):
+    before = panel.copy(deep=True)
+    found = churn.with_history(panel)
+    pd.testing.assert_frame_equal(panel, before)
+    pd.testing.assert_frame_equal(found[panel.columns], panel)
+    added = set(found.columns) - set(panel.columns)
+    assert "customer_transactions_1m_against_6m" in added
+    assert not {"tenure_months_previous", "age_previous", "gender_previous", "digital_share_3m_previous"} & added
+
+
+def test_nothing_later_gets_in(panel):
+    corrupted = panel.copy()
+    later = corrupted["month_on"] > "2023-06-30"
+    corrupted.loc[later, "aum_average"] = 1e12
+    honest, poisoned = churn.with_history(panel), churn.with_history(corrupted)
+    pd.testing.assert_frame_equal(honest[~later], poisoned[~later])
+    assert not honest[later].equals(poisoned[later])
+
+
+def test_the_order_of_rows_does_not_matter(panel):
+    shuffled = panel.sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(churn.with_history(shuffled).sort_index(), churn.with_history(panel))
+
+
+def test_a_column_that_is_no_number_is_named(panel):
+    with pytest.raises(ValueError, match="'gender' is not numeric"):
+        churn.with_history(panel, columns=["gender"])

@@ -1,0 +1,310 @@
+"""Segments: found where they were planted, kept from run to run, refused where nothing is to be divided."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import adjusted_rand_score
+from threadpoolctl import threadpool_limits
+
+from mining import segmentation
+from mining.examples import GROUPS, customer_groups
+from mining.model_files import ModelFileError, load_state, save_state
+from mining.preparation import Preparation
+from mining.segmentation import PreviousSegments, SelectionSettings, Settings
+from mining.segmentation.identity import contrast_names, matched_identities
+from mining.segmentation.selection import cluster_stability, column_dependence, fitted_clusters
+
+QUICK = Settings(
+    selection=SelectionSettings(most=6, sample=500, starts=5, draws=6, resample=600, resample_starts=3),
+    structure_draws=5,
+)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    features, groups = customer_groups(1500)
+    return features, groups, segmentation.fit(features, QUICK)
+
+
+def codes(result):
+    return [refusal.code for refusal in result.refusals]
+
+
+# --- what is found -----------------------------------------------------------------------------------
+
+
+def test_planted_groups_are_found(planted):
+    features, groups, result = planted
+    assert not result.is_refused
+    assert len(result.segments) == len(GROUPS)
+    found = result.assignments.set_index("person_id")["segment_id"]
+    assert adjusted_rand_score(groups, found.loc[groups.index]) > 0.95
+    assert len(result.assignments) == len(features)
+
+
+def test_every_published_segment_is_stable_and_better_separated_than_chance(planted):
+    result = planted[-1]
+    assert (result.segments["stability"] > 0.75).all()
+    assert (result.segments["stability_class"] == "stable").all()
+    silhouette = result.metrics.loc[result.metrics["metric"] == "silhouette"].set_index("subject")
+    assert silhouette.loc["model", "lower"] > silhouette.loc["permuted_columns", "upper"]
+    assert silhouette.loc["model", "lower"] > silhouette.loc["single_cloud", "upper"]
+
+
+def test_numbers_of_segments_are_compared_side_by_side_and_one_is_chosen(planted):
+    choices = planted[-1].choices
+    assert choices["segment_count"].tolist() == list(range(2, 8))
+    assert choices["is_chosen"].sum() == 1
+    assert choices.loc[choices["is_chosen"], "is_admissible"].all()
+    assert not choices.loc[choices["segment_count"] > QUICK.selection.most, "is_admissible"].any()
+
+
+def test_noise_categories_and_identifiers_do_not_shape_segments_and_the_run_says_so(planted):
+    features, groups, _ = planted
+    more = features.assign(customer_number=np.arange(len(features)), opened_on=pd.Timestamp("2020-01-01"))
+    more["mostly_missing"] = np.where(np.arange(len(features)) % 3, np.nan, 1.0)
+    result = segmentation.fit(more, QUICK)
+    use = result.columns.set_index("column_name")["use"]
+    assert use["shoe_size"].startswith("ignored: independent")
+    assert use["gender"].startswith("ignored: category")
+    assert use["customer_number"] == "ignored: identifier"
+    assert use["opened_on"].startswith("ignored: date")
+    assert "missing" in use["mostly_missing"]
+    found = result.assignments.set_index("person_id")["segment_id"]
+    assert adjusted_rand_score(groups, found.loc[groups.index]) > 0.95
+
+
+def test_names_are_unique_in_both_languages_and_say_what_sets_the_segment_apart(planted):
+    segments, profile = planted[-1].segments, planted[-1].profile
+    assert segments["name_en"].is_unique
+    assert segments["name_zh"].is_unique
+    oldest = profile.loc[profile["column_name"] == "age"].sort_values("z_score").iloc[-1]
+    name = segments.set_index("segment_id").loc[oldest["segment_id"]]
+    assert "high age" in name["name_en"]
+    assert "年龄高" in name["name_zh"]
+
+
+def test_the_profile_shows_medians_and_contrasts_of_every_segment_and_column(planted):
+    features, _, result = planted
+    used = result.columns.loc[result.columns["use"] == "used", "column_name"]
+    assert len(result.profile) == len(result.segments) * len(used)
+    members = result.assignments.loc[result.assignments["segment_id"] == 1, "person_id"]
+    row = result.profile.loc[(result.profile["segment_id"] == 1) & (result.profile["column_name"] == "age")].iloc[0]
+    assert row["median"] == features.loc[members, "age"].median()
+    assert row["bank_median"] == features["age"].median()
+    weighted = result.profile.groupby("column_name")[["z_score", "person_ratio"]].apply(
+        lambda part: (part["z_score"] * part["person_ratio"]).sum()
+    )
+    assert np.allclose(weighted, 0, atol=1e-8)
+    assert result.segments["person_ratio"].sum() == pytest.approx(1)
+
+
+# --- what is refused ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bound", [0.1, 0.0])
+def test_permuted_columns_are_refused(planted, bound):
+    """With the bound at 0 the columns are all kept, so the gate on structure itself must refuse."""
+    features, *_ = planted
+    draw = np.random.default_rng(0)
+    shuffled = pd.DataFrame({name: draw.permutation(features[name]) for name in features}, index=features.index)
+    result = segmentation.fit(shuffled, dataclasses.replace(QUICK, weakest_dependence=bound))
+    assert codes(result)[0] in ("no_structure", "unstable")
+    assert result.model is None
+    assert result.assignments.empty
+
+
+def test_a_single_cloud_of_related_columns_is_refused_as_it_has_no_groups():
+    draw = np.random.default_rng(0)
+    cloud = pd.DataFrame(
+        draw.multivariate_normal(np.zeros(4), 0.5 + 0.5 * np.eye(4), 2000), columns=["aum", "inflow", "outflow", "age"]
+    )
+    assert codes(segmentation.fit(cloud, QUICK))[0] in ("no_structure", "unstable")
+
+
+def test_three_hundred_customers_are_refused_with_the_reason(planted):
+    result = segmentation.fit(planted[0].head(300), QUICK)
+    assert codes(result) == ["too_few_customers"]
+    assert "300" in result.refusals[0].sentence_en
+
+
+def test_nothing_but_equal_customers_is_refused_not_crashed():
+    equal = pd.DataFrame({"aum": np.repeat([1.0, 2.0], 400), "age": np.repeat([30.0, 60.0], 400)})
+    assert segmentation.fit(equal, QUICK).is_refused
+
+
+def test_a_person_twice_is_an_error(planted):
+    with pytest.raises(ValueError, match="1 persons appear twice"):
+        segmentation.fit(pd.concat([planted[0], planted[0].head(1)]))
+
+
+# --- who is who from run to run --------------------------------------------------------------------------
+
+
+def test_ids_and_names_stay_when_the_customers_change_a_little(planted):
+    features, _, first = planted
+    draw = np.random.default_rng(5)
+    later = features.sample(frac=0.9, random_state=1)
+    later = later.assign(aum_average=later["aum_average"] * draw.lognormal(0, 0.1, len(later)))
+    second = segmentation.fit(later, QUICK, previous=first)
+    one = first.segments.set_index("segment_id")[["name_en", "name_zh"]]
+    two = second.segments.set_index("segment_id")[["name_en", "name_zh"]]
+    pd.testing.assert_frame_equal(one, two)
+    assert (second.events["event"] == "kept").all()
+    assert not second.segments["is_new"].any()
+    both = first.assignments.merge(second.assignments, on="person_id", suffixes=("", "_now"))
+    assert (both["segment_id"] == both["segment_id_now"]).mean() > 0.97
+
+
+def test_the_run_before_can_be_read_back_from_its_tables(planted):
+    features, _, first = planted
+    tables = first.frames()
+    previous = PreviousSegments(
+        tables["assignments"], tables["segments"], first.highest_segment_id, tables["reference"]
+    )
+    again = segmentation.fit(features, QUICK, previous=previous)
+    assert (again.events["event"] == "kept").all()
+    assert (again.events["overlap_ratio"] == 1).all()
+    assert again.segments["name_en"].tolist() == first.segments["name_en"].tolist()
+    assert (again.drift["stability_index"] < 1e-9).all()
+    assert again.run.run_id != first.run.run_id
+
+
+def test_a_new_group_is_born_with_a_new_id_and_a_vanished_one_dies_and_its_id_is_not_given_again(planted):
+    features, groups, first = planted
+    dormant = (groups == "dormant").to_numpy()
+    without = segmentation.fit(features[~dormant], QUICK)
+    grown = segmentation.fit(features, QUICK, previous=without)
+    births = grown.events.loc[grown.events["event"] == "birth"]
+    assert births["segment_id"].tolist() == [without.highest_segment_id + 1]
+    assert grown.segments.set_index("segment_id").loc[births["segment_id"].iloc[0], "is_new"]
+
+    shrunk = segmentation.fit(features[~dormant], QUICK, previous=first)
+    deaths = shrunk.events.loc[shrunk.events["event"] == "death", "segment_id"].tolist()
+    gone = first.assignments.set_index("person_id")["segment_id"].loc[features.index[dormant]].mode().iloc[0]
+    assert deaths == [gone]
+    assert shrunk.highest_segment_id == first.highest_segment_id
+
+
+def identities(before, now, highest=None):
+    persons = np.array([f"p{number:03d}" for number in range(len(now))], dtype=object)
+    held = pd.DataFrame({"person_id": persons, "segment_id": before})
+    previous = PreviousSegments(held, pd.DataFrame(), highest or int(max(before)), pd.DataFrame())
+    return matched_identities(persons, np.asarray(now), int(max(now)) + 1, previous, 0.3)
+
+
+def test_renumbered_clusters_keep_their_ids():
+    found = identities([1] * 50 + [2] * 30 + [3] * 20, [2] * 50 + [0] * 30 + [1] * 20)
+    assert found.segment_ids.tolist() == [2, 3, 1]
+    assert set(found.events["event"]) == {"kept"}
+
+
+def test_a_split_and_a_merge_are_recorded_with_their_overlap():
+    split = identities([1] * 60 + [2] * 40, [0] * 35 + [1] * 25 + [2] * 40, highest=7)
+    events = split.events.loc[split.events["event"] == "split"]
+    assert events["segment_id"].tolist() == [1, 1]
+    assert sorted(events["other_segment_id"].tolist()) == [1, 8]
+    assert sorted(events["overlap_ratio"].round(3)) == [0.417, 0.583]
+    merged = identities([1] * 30 + [2] * 30 + [3] * 40, [0] * 60 + [1] * 40)
+    events = merged.events.loc[merged.events["event"] == "merge"]
+    assert events["other_segment_id"].tolist() == [1, 2]
+    assert "death" in set(merged.events["event"])
+
+
+def test_clusters_that_have_nothing_in_common_with_the_past_are_new():
+    persons = np.array(["a", "b", "c", "d"], dtype=object)
+    previous = PreviousSegments(
+        pd.DataFrame({"person_id": ["x", "y"], "segment_id": [1, 2]}), pd.DataFrame(), 2, pd.DataFrame()
+    )
+    found = matched_identities(persons, np.array([0, 0, 1, 1]), 2, previous, 0.3)
+    assert found.segment_ids.tolist() == [3, 4]
+    assert found.events["event"].value_counts().to_dict() == {"birth": 2, "death": 2}
+
+
+def test_moves_between_runs_include_exit_and_new_and_every_origin_sums_to_one(planted):
+    features, _, first = planted
+    newcomers = features.head(60).rename(index=lambda name: f"new-{name}")
+    second = segmentation.fit(pd.concat([features.iloc[100:], newcomers]), QUICK, previous=first)
+    moves = second.migration
+    assert np.allclose(moves.groupby("from_segment")["ratio"].sum(), 1)
+    assert moves.loc[moves["to_segment"] == "exit", "person_count"].sum() == 100
+    assert moves.loc[moves["from_segment"] == "new", "person_count"].sum() == 60
+
+
+def test_drift_is_large_where_customers_shifted_and_small_elsewhere(planted):
+    features, _, first = planted
+    aged = features.assign(age=features["age"] + 8)
+    second = segmentation.fit(aged, QUICK, previous=first)
+    drift = second.drift.set_index(["segment_id", "column_name"])
+    assert (drift.xs("age", level="column_name")["drift"] == "large").all()
+    assert (drift.xs("digital_share_3m", level="column_name")["drift"] == "small").all()
+    assert (drift["expected_index"] > 0).all()
+
+
+# --- parts ---------------------------------------------------------------------------------------------
+
+
+def test_persons_are_assigned_without_fitting_as_the_fit_assigned_them(planted, tmp_path):
+    features, _, result = planted
+    pd.testing.assert_frame_equal(result.model.assign(features), result.assignments)
+    one = result.model.assign(features.head(1))
+    assert one["segment_id"].iloc[0] == result.assignments["segment_id"].iloc[0]
+    with pytest.raises(ValueError, match="Columns missing from the features: age"):
+        result.model.assign(features.drop(columns="age"))
+
+
+def test_a_saved_model_assigns_the_same_and_another_miner_s_file_is_refused(planted, tmp_path):
+    features, _, result = planted
+    _, written = segmentation.save_model(result.model, tmp_path)
+    loaded = segmentation.load_model(written.path, written.model_id)
+    pd.testing.assert_frame_equal(loaded.assign(features), result.assignments)
+    other = save_state({"miner": "churn", "format": 1}, tmp_path)
+    assert load_state(other.path, other.model_id)["miner"] == "churn"
+    with pytest.raises(ModelFileError, match="needed is 'segmentation'"):
+        segmentation.load_model(other.path, other.model_id)
+
+
+def test_stability_tells_clear_clusters_from_a_cut_through_one():
+    draw = np.random.default_rng(0)
+    clear = np.concatenate([draw.normal(0, 1, (200, 2)), draw.normal(8, 1, (200, 2))])
+    with threadpool_limits(1):
+        right, wrong = fitted_clusters(clear, 2, 5, 1), fitted_clusters(clear, 5, 5, 1)
+        assert cluster_stability(clear, right, draws=10, size=400, starts=3, seed=1).min() > 0.95
+        assert cluster_stability(clear, wrong, draws=10, size=400, starts=1, seed=1).min() < 0.75
+
+
+def test_dependence_is_seen_whatever_its_shape_and_not_seen_where_there_is_none():
+    draw = np.random.default_rng(0)
+    first, alone = draw.normal(size=3000), draw.normal(size=3000)
+    found = column_dependence(np.column_stack([first, first**2 + 0.1 * draw.normal(size=3000), alone]))
+    assert found[0] > 0.4
+    assert found[2] < 0.05
+
+
+def test_preparation_learns_once_and_repeats_exactly():
+    draw = np.random.default_rng(0)
+    values = np.column_stack([np.exp(draw.normal(8, 2, 1000)), draw.normal(5, 2, 1000), draw.random(1000) < 0.004])
+    values[5, 1] = np.nan
+    preparation = Preparation().fit(values)
+    assert preparation.is_skewed_.tolist() == [True, False, False]
+    prepared = preparation.transform(values)
+    assert np.allclose(prepared.mean(axis=0), 0, atol=1e-9)
+    assert np.allclose(prepared.std(axis=0), 1, atol=1e-9)
+    extreme = values[:1].copy()
+    extreme[0, 0] = 1e15
+    assert preparation.transform(extreme)[0, 0] == prepared[:, 0].max()
+    assert np.array_equal(preparation.transform(values[:7]), prepared[:7])
+
+
+def test_a_typical_segment_is_called_typical_and_equal_contrasts_get_different_names():
+    contrasts = np.array([[0.0, 0.1], [1.0, 0.1], [1.0, 0.1], [1.0, 0.1]])
+    names = contrast_names(
+        contrasts, ["age", "aum"], np.eye(2), order=np.arange(4), taken=set(), labels={"age": ("age", "年龄")}
+    )
+    assert names[0] == ("typical customers", "典型客户")
+    assert [name for name, _ in names[1:]] == ["high age", "high age (2)", "high age (3)"]
+    assert names[2][1] == "年龄高(2)"
+    taken = contrast_names(contrasts[1:2], ["age", "aum"], np.eye(2), order=np.arange(1), taken={"high age"}, labels={})
+    assert taken[0][0] == "high age (2)"
