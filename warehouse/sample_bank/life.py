@@ -423,29 +423,41 @@ class _MonthOfLife:
                 week,
             )
 
-        # Others send money: an employer's or a pension paid elsewhere and brought here, parents, customers, friends.
+        # Wages, pensions and allowances that are paid elsewhere are brought here once a month, by most.
+        brings = lively & ~paid & ~merchants & self.draws.happens("brings income", 0.85 * self._presence())
+        rows = np.flatnonzero(brings)
+        amount = income[rows] * people.income_share[rows] * np.exp(0.15 * self.draws.normal("regular", rows))
+        day = np.minimum(people.salary_day[rows] + self.draws.integer("day regular", 5, rows), month.days - 1)
+        self._incoming("regular", rows, amount, day, np.zeros(len(rows), np.int64))
+
+        # And now and then family, friends and customers of a trade send something.
         rate = np.array([group.transfers_in for group in GROUPS])[people.group] * people.activity * self._presence()
         count = np.where(lively, self.draws.poisson("transfers in", rate, most=6), 0)
         rows, counter = _repeated(count)
+        amount = (income * 0.08 / np.maximum(rate, 0.4))[rows]
+        amount = amount * np.exp(0.7 * self.draws.normal("transfer in", rows, counter) - 0.245)
+        day = self.draws.integer("day transfer in", month.days, rows, counter)
+        self._incoming("transfer in", rows, amount, day, counter)
+
+    def _incoming(
+        self, tag: str, rows: IntegerArray, amount: FloatArray, day: IntegerArray, counter: IntegerArray
+    ) -> None:
+        """Transfers and cash that come in, each from its source."""
         if len(rows) == 0:
             return
-        share = np.where(paid | merchants, 0.08, people.income_share)
-        typical = income * share / np.maximum(rate, 0.4)
-        amount = typical[rows] * np.exp(0.7 * self.draws.normal("transfer in", rows, counter) - 0.245)
-        source = self._sources(rows, counter)
+        source = self._sources(tag, rows, counter)
         own = source == COUNTERPARTIES.index("bank")
-        cash = self.draws.happens("cash in", 0.45 * people.counter_share[rows], rows, counter)
-        day = self.draws.integer("day transfer in", month.days, rows, counter)
+        cash = self.draws.happens(f"{tag} cash", 0.45 * self.people.counter_share[rows], rows, counter)
         cents = np.maximum(np.rint(amount), 100).astype(np.int64)
         deposits = np.flatnonzero(cash)
         self.ledger.post(
-            "cash in", rows[deposits], CURRENT, cents[deposits] // 10_000 * 10_000, day[deposits], "deposit",
+            f"{tag} cash", rows[deposits], CURRENT, cents[deposits] // 10_000 * 10_000, day[deposits], "deposit",
             "counter", CUSTOMER, None, 9.0, 8.0, counter[deposits],
         )  # fmt: skip
         for by, chosen in ((CUSTOMER, own & ~cash), (THIRD_PARTY, ~own & ~cash)):
             kept = np.flatnonzero(chosen)
             self.ledger.post(
-                f"transfer in {by}", rows[kept], CURRENT, cents[kept], day[kept], "transfer", "batch", by,
+                f"{tag} {by}", rows[kept], CURRENT, cents[kept], day[kept], "transfer", "batch", by,
                 source[kept], 8.0, 14.0, counter[kept],
             )  # fmt: skip
 
@@ -453,13 +465,17 @@ class _MonthOfLife:
         """How much of a customer's ordinary activity still happens here."""
         return np.select([self.state.mode == ACTIVE, self.state.mode == DRAINING, self.state.mode == LEFT], [1.0, 0.6, 0.15], 0.0)
 
-    def _sources(self, rows: IntegerArray, counter: IntegerArray) -> IntegerArray:
-        """Where incoming transfers come from: own money elsewhere, the family, customers of a trade, others."""
-        position = self.draws.uniform("source", rows, counter)
+    def _sources(self, tag: str, rows: IntegerArray, counter: IntegerArray) -> IntegerArray:
+        """Where incoming money comes from: own money elsewhere, the family, customers of a trade, others."""
+        position = self.draws.uniform(f"{tag} source", rows, counter)
         group = self.people.group[rows]
-        own = np.where(group == _STUDENTS, 0.05, 0.45)
-        family = np.where(group == _STUDENTS, 0.9, np.where(group == _RETIREES, 0.35, 0.2))
-        family = np.where(np.isin(group, _TRADING), 0.08, family)
+        if tag == "regular":
+            own = np.where(group == _STUDENTS, 0.03, 0.75)
+            family = np.where(group == _STUDENTS, 0.97, np.where(group == _RETIREES, 0.15, 0.05))
+        else:
+            own = np.where(group == _STUDENTS, 0.05, 0.25)
+            family = np.where(group == _STUDENTS, 0.9, np.where(group == _RETIREES, 0.5, 0.35))
+            family = np.where(np.isin(group, _TRADING), 0.1, family)
         bank, household, other = (COUNTERPARTIES.index(name) for name in ("bank", "household", "other"))
         return np.where(position < own, bank, np.where(position < own + family, household, other))
 
@@ -676,8 +692,8 @@ class _MonthOfLife:
         season = 1.15 if month.is_before_spring_festival or month.of_year in (6, 11) else 1.0
         excess = self.budget - state.demand_target - self._parked()
         plan = income * parameters.spending_share * season * np.exp(0.2 * self.draws.normal("spending"))
-        # Beyond what is needed at hand, a tenth is spent besides; below it, life is made cheaper.
-        plan = np.maximum(plan + 0.1 * np.maximum(excess, 0) + 0.25 * np.minimum(excess, 0), 0.2 * plan)
+        # Households keep a buffer: beyond what is needed at hand a third is spent besides, below it life is made cheaper.
+        plan = np.maximum(plan + 0.3 * excess, 0.2 * plan)
         limit = np.minimum(plan, np.maximum(self.budget - self._parked(), 0))
         taste = people.wallet_taste
         wallets = (1 + parameters.wallet_growth) ** self.years * taste

@@ -137,44 +137,44 @@ def _products(
 #: and activity are assumptions of a retail bank in the Yangtze delta; groups overlap on every one of them.
 GROUPS = (
     Group(
-        "salaried_young", "年轻上班族", 0.20, (29, 4.5, 21, 42), (9_000, 0.40), (14_000, 1.15),
+        "salaried_young", "年轻上班族", 0.20, (29, 4.5, 21, 42), (9_000, 0.40), (18_000, 1.10),
         _products(0.02, 0.06, 0.22, 0.05, 0.10, 0.03, 0.05, 0.40, 0.10, 0.09, 0.00, 0.62, 0.01),
-        2.2, 1.2, 0.20, 0.40, 0.35, 0.15, 3.0, 0.03, 0.05, 3.3, 1.2,
+        2.2, 1.2, 0.20, 0.40, 0.20, 0.15, 3.0, 0.03, 0.05, 3.3, 1.2,
     ),
     Group(
         "affluent_savers", "富裕储户", 0.12, (45, 9, 28, 66), (16_000, 0.45), (220_000, 0.85),
         _products(0.10, 0.35, 0.30, 0.25, 0.20, 0.12, 0.10, 0.45, 0.14, 0.05, 0.01, 0.45, 0.02),
-        1.7, 0.6, 0.15, 0.50, 0.45, 0.20, 3.0, 0.12, 0.12, 2.6, 0.7,
+        1.7, 0.6, 0.15, 0.50, 0.25, 0.20, 3.0, 0.12, 0.12, 2.6, 0.7,
     ),
     Group(
         "retirees", "退休客户", 0.15, (67, 6.5, 54, 90), (4_200, 0.35), (62_000, 1.10),
         _products(0.14, 0.42, 0.12, 0.14, 0.05, 0.05, 0.08, 0.08, 0.02, 0.01, 0.00, 0.50, 0.00),
-        0.8, 0.15, 0.02, 0.15, 0.20, 0.60, 1.5, 0.55, 0.02, 1.6, 0.8,
+        0.8, 0.15, 0.02, 0.15, 0.12, 0.60, 1.5, 0.55, 0.02, 1.6, 0.8,
     ),
     Group(
-        "entrepreneurs", "企业主", 0.06, (45, 8, 27, 68), (24_000, 0.70), (160_000, 1.35),
+        "entrepreneurs", "企业主", 0.06, (45, 8, 27, 68), (24_000, 0.70), (150_000, 1.25),
         _products(0.06, 0.12, 0.28, 0.22, 0.18, 0.08, 0.10, 0.45, 0.16, 0.10, 0.25, 0.05, 0.30),
-        1.5, 0.6, 0.12, 1.20, 1.10, 0.20, 3.5, 0.10, 0.30, 3.3, 1.5,
+        1.5, 0.6, 0.12, 1.20, 0.80, 0.20, 3.5, 0.10, 0.30, 3.3, 1.5,
     ),
     Group(
-        "wealth_clients", "财富客户", 0.03, (53, 9.5, 30, 82), (42_000, 0.70), (1_300_000, 0.95),
+        "wealth_clients", "财富客户", 0.03, (53, 9.5, 30, 82), (42_000, 0.70), (1_000_000, 0.90),
         _products(0.10, 0.28, 0.42, 0.52, 0.42, 0.30, 0.22, 0.50, 0.12, 0.04, 0.08, 0.15, 0.05),
-        1.5, 0.4, 0.10, 0.80, 0.75, 0.15, 4.0, 0.18, 0.18, 3.7, 0.6,
+        1.5, 0.4, 0.10, 0.80, 0.50, 0.15, 4.0, 0.18, 0.18, 3.7, 0.6,
     ),
     Group(
-        "students", "学生", 0.10, (20.5, 2.0, 16, 28), (1_700, 0.30), (2_500, 0.90),
+        "students", "学生", 0.10, (20.5, 2.0, 16, 28), (1_700, 0.30), (3_000, 0.90),
         _products(0.01, 0.02, 0.10, 0.005, 0.04, 0.01, 0.01, 0.08, 0.002, 0.01, 0.00, 0.03, 0.005),
-        2.6, 1.5, 0.15, 0.25, 0.90, 0.15, 2.0, 0.02, 0.02, 2.9, 3.0,
+        2.6, 1.5, 0.15, 0.25, 0.30, 0.15, 2.0, 0.02, 0.02, 2.9, 3.0,
     ),
     Group(
-        "migrant_workers", "务工人员", 0.20, (34, 9, 18, 58), (5_600, 0.35), (6_000, 1.15),
+        "migrant_workers", "务工人员", 0.20, (34, 9, 18, 58), (5_600, 0.35), (8_000, 1.10),
         _products(0.04, 0.12, 0.06, 0.02, 0.02, 0.005, 0.02, 0.10, 0.03, 0.06, 0.01, 0.40, 0.02),
-        1.3, 1.0, 0.06, 0.50, 0.30, 0.50, 2.0, 0.12, 0.01, 2.0, 2.0,
+        1.3, 1.0, 0.06, 0.50, 0.15, 0.50, 2.0, 0.12, 0.01, 2.0, 2.0,
     ),
     Group(
-        "small_business_owners", "小微店主", 0.14, (41, 9, 22, 64), (11_000, 0.60), (38_000, 1.20),
+        "small_business_owners", "小微店主", 0.14, (41, 9, 22, 64), (11_000, 0.60), (40_000, 1.15),
         _products(0.05, 0.11, 0.17, 0.08, 0.06, 0.03, 0.05, 0.30, 0.10, 0.10, 0.15, 0.03, 0.55),
-        1.5, 0.8, 0.10, 1.00, 0.70, 0.25, 2.5, 0.12, 0.08, 2.5, 1.8,
+        1.5, 0.8, 0.10, 1.00, 0.45, 0.25, 2.5, 0.12, 0.08, 2.5, 1.8,
     ),
 )  # fmt: skip
 GROUP_NAMES = tuple(group.name for group in GROUPS)
@@ -233,8 +233,8 @@ class Hazard:
     attrition studies of retail banks report; the intercept gives 9-13 % a year, an ordinary retail attrition.
     """
 
-    #: A customer of no tenure, no product beside the demand account, average loyalty and no grievance: 1.9 % a month.
-    intercept: float = -3.95
+    #: A customer of no tenure, no product beside the demand account, average loyalty and no grievance: 1.3 % a month.
+    intercept: float = -4.35
     #: A complaint unanswered for 15 days or more, or answered after more than 30 days in the last 3 months (odds x 5).
     unanswered_complaint: float = 1.6
     #: Percentage points by which competitors' best rates exceed the customer's, weighted by share of AUM (x 3.3 each).
@@ -314,9 +314,9 @@ class Parameters:
 
     # What makes customers leave.
     #: 0.9 % a month = 108 complaints, suggestions and enquiries a year per 1,000 customers; a third are complaints
-    #: that stay unanswered for long in a fifth of the cases.
+    #: that stay unanswered for long in a third of the cases.
     complaint: float = 0.009
-    complaint_slow: float = 0.22
+    complaint_slow: float = 0.33
     complaint_days_quick: tuple[int, int] = (0, 9)
     complaint_days_slow: tuple[int, int] = (35, 120)
     #: Employers change banks and people change employers (about 12 % a year of payroll customers).
@@ -346,7 +346,7 @@ class Parameters:
     benchmark_five_years: float = 0.0395
     rate_walk: float = 0.0009
     rate_reversion: float = 0.94
-    own_rate_margin: float = -0.0012
+    own_rate_margin: float = -0.0030
     own_rate_lag_months: int = 4
 
 

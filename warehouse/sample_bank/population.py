@@ -232,6 +232,9 @@ def draw_population(numbers: IntegerArray, start: int, seed: int, parameters: Pa
             unit = np.where(amount[product] >= 1_000_000, 100_000, 10_000)
             amount[product] = np.ceil(amount[product] / unit) * unit
 
+    # A household keeps at hand what it spends in some two weeks, however little it owns.
+    amount[CURRENT] = np.maximum(amount[CURRENT], 0.5 * income * np.where(wants[PAYROLL], 1.0, income_share))
+
     salary_days = np.array([4, 7, 9, 9, 14, 14, 19, 24, 27])
     return Population(
         number=numbers,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from warehouse.errors import UserError
-from warehouse.sample_bank.dates import FIRST_YEAR, LAST_YEAR, Month, month_number
+from warehouse.sample_bank.dates import FIRST_YEAR, LAST_YEAR, Month, day_number, month_number
 from warehouse.sample_bank.ledger import Ledger, RecordingLedger
 from warehouse.sample_bank.life import MonthRecord, live_through
 from warehouse.sample_bank.market_rates import Market
@@ -145,38 +145,42 @@ class Simulation:
             self.step(block, month, Ledger(block, month))
 
 
-def state_at(as_of: date, settings: BankSettings) -> list[State]:
+@dataclass(frozen=True)
+class BankAt:
+    """A bank's customers as they truly are at the end of a month."""
+
+    settings: BankSettings
+    month: Month
+    market: Market
+    blocks: list[State]
+
+
+def state_at(as_of: date, settings: BankSettings) -> BankAt:
     """True state of a bank's customers at the end of a month: for tests and benchmarks only.
 
     Parameters
     ----------
     as_of
-        Last day of a month of the window (or the eve of the window).
+        Last day of a month of the window, or the eve of the window.
     settings
         What the bank is generated from.
-
-    Returns
-    -------
-    list of State
-        One per block, in the order of customers.
 
     Raises
     ------
     UserError
-        When the settings are not valid or `as_of` is not the end of one of its months.
+        When the settings are not valid or `as_of` is not the end of one of the bank's months.
     """
-    simulation = Simulation(settings)
-    following = date.fromordinal(as_of.toordinal() + 1)
+    settings.check()
+    following = month_number(date.fromordinal(as_of.toordinal() + 1))
     first, last = settings.first_month.number, settings.first_month.number + settings.months
-    if following.day != 1 or not first <= month_number(following) <= last:
+    if Month(following).first_day != day_number(as_of) + 1 or not first <= following <= last:
         raise UserError(
             "the bank has no state at the end of this day",
             where="as_of",
             found=as_of.isoformat(),
-            valid=f"the last day of a month, up to {settings.months} months from {settings.start.isoformat()}",
+            valid=f"the last day of a month, at most {settings.months} months after {settings.start.isoformat()}",
         )
-    for number in range(first, month_number(following)):
+    simulation = Simulation(settings)
+    for number in range(first, following):
         simulation.skip(Month(number))
-    return simulation.blocks
-
-
+    return BankAt(settings, Month(following - 1), simulation.market, simulation.blocks)
