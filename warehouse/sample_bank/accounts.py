@@ -136,4 +136,3 @@ def _next_january(day: AnyIntegers) -> AnyIntegers:
     """First of January after a day: when mortgage rates are set anew."""
     years = day.astype("datetime64[D]").astype("datetime64[Y]") + 1
     return years.astype("datetime64[D]").astype(np.int64)
-

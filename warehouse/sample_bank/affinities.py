@@ -50,9 +50,7 @@ def wanted_shares() -> FloatArray:
     for group_number, group in enumerate(GROUPS):
         for product, share in group.products.items():
             for band in range(len(AGE_BANDS)):
-                shares[group_number, band, product] = (
-                    share * AGE_FACTORS.get(product, (1.0,) * len(AGE_BANDS))[band]
-                )
+                shares[group_number, band, product] = share * AGE_FACTORS.get(product, (1.0,) * len(AGE_BANDS))[band]
     return shares
 
 
@@ -111,9 +109,7 @@ def draw_wants(group: IntegerArray, band: IntegerArray, draws: Draws) -> Boolean
             wants[product] = True
             continue
         with_antecedent = wants[LINKS[product].antecedent].astype(np.int64) if product in LINKS else 0
-        wants[product] = draws.happens(
-            f"want {product}", conditional[everyone, product, with_antecedent]
-        )
+        wants[product] = draws.happens(f"want {product}", conditional[everyone, product, with_antecedent])
     return wants
 
 
@@ -145,9 +141,7 @@ def joint_shares(first: int, second: int) -> FloatArray:
         return independent
     with_common = shares[..., common]
     one, other = _given(first, common), _given(second, common)
-    joint: FloatArray = (
-        with_common * one[..., 1] * other[..., 1] + (1 - with_common) * one[..., 0] * other[..., 0]
-    )
+    joint: FloatArray = with_common * one[..., 1] * other[..., 1] + (1 - with_common) * one[..., 0] * other[..., 0]
     return joint
 
 

@@ -35,5 +35,3 @@ def balances_table(state: State, day: int) -> pa.Table:
             "units": nothing(size, pa.decimal128(18, 6)),
         }
     )
-
-

@@ -20,9 +20,7 @@ def _validity(present: BooleanArray | None) -> pa.Buffer | None:
     return pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
 
 
-def decimals(
-    units: IntegerArray, precision: int = 18, scale: int = 2, present: BooleanArray | None = None
-) -> pa.Array:
+def decimals(units: IntegerArray, precision: int = 18, scale: int = 2, present: BooleanArray | None = None) -> pa.Array:
     """Decimals from integers in the last decimal place (cents for money).
 
     Examples
@@ -76,9 +74,7 @@ def digits(numbers: AnyIntegers, present: BooleanArray | None = None) -> pa.Arra
 
 def joined(*parts: pa.Array | str) -> pa.Array:
     """Texts put together row by row."""
-    columns = [
-        part if isinstance(part, str) else pc.cast(part, pa.string()) for part in parts
-    ]
+    columns = [part if isinstance(part, str) else pc.cast(part, pa.string()) for part in parts]
     return pc.binary_join_element_wise(*columns, "")
 
 

@@ -80,7 +80,5 @@ def _clock(people: Population, seed: int, versions: Versions) -> tuple[IntegerAr
     """Local seconds of making and answering; the answer is never before the complaint."""
     draws = Draws(seed, "complaints", people.number[versions["row"]] * 100_000 + versions["month"])
     opened = versions["opened_day"] * 86_400 + (9 * 3600 + 6 * 3600 * draws.uniform("opened")).astype(np.int64)
-    answered = versions["answer_day"] * 86_400 + (
-        15 * 3600 + 3 * 3600 * draws.uniform("answered")
-    ).astype(np.int64)
+    answered = versions["answer_day"] * 86_400 + (15 * 3600 + 3 * 3600 * draws.uniform("answered")).astype(np.int64)
     return opened, answered

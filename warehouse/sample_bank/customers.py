@@ -12,7 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.sample_bank.branches import BRANCH_CITIES, BRANCH_IDS, BRANCH_REGIONS
-from warehouse.sample_bank.columns import AnyIntegers, booleans, dates, decimals, digits, joined, nothing, strings, timestamps
+from warehouse.sample_bank.columns import (
+    AnyIntegers,
+    booleans,
+    dates,
+    decimals,
+    digits,
+    joined,
+    nothing,
+    strings,
+    timestamps,
+)
 from warehouse.sample_bank.parameters import GROUP_NAMES, GROUPS
 from warehouse.sample_bank.population import Population
 from warehouse.sample_bank.random_numbers import BooleanArray, Draws, IntegerArray
@@ -108,7 +118,11 @@ def customers_table(
     surname = np.searchsorted(
         np.cumsum(_SURNAME_WEIGHTS) / _SURNAME_WEIGHTS.sum(), draws.uniform("surname"), side="right"
     )
-    given = np.where(some.is_woman, draws.integer("given", len(_GIVEN_WOMEN)) + len(_GIVEN_MEN), draws.integer("given", len(_GIVEN_MEN)))
+    given = np.where(
+        some.is_woman,
+        draws.integer("given", len(_GIVEN_WOMEN)) + len(_GIVEN_MEN),
+        draws.integer("given", len(_GIVEN_MEN)),
+    )
     name = joined(
         strings(list(_SURNAMES), surname),
         strings(_SECOND, draws.integer("second", len(_SECOND))),
@@ -167,7 +181,9 @@ def customers_table(
             "founded_on": nothing(size, pa.date32()),
             "is_foreign_trade": nothing(size, pa.bool_()),
             "enterprise_size": nothing(size, pa.string()),
-            "preferred_channel": strings(_CONTACT_CHANNELS, np.where(draws.happens("states channel", 0.35), channel, -1)),
+            "preferred_channel": strings(
+                _CONTACT_CHANNELS, np.where(draws.happens("states channel", 0.35), channel, -1)
+            ),
             "consent_marketing": booleans(draws.happens("consent", 0.72)),
             "is_employee": booleans(draws.happens("employee", 0.004) & (some.group == 0)),
             "is_deceased": booleans(is_deceased),

@@ -134,9 +134,7 @@ def churn_chances(
     smallest_aum
         Baselines below it (CNY) are not eligible.
     """
-    baseline = np.concatenate(
-        [block.average_aum[-baseline_months:].mean(axis=0) / 100 for block in bank.blocks]
-    )
+    baseline = np.concatenate([block.average_aum[-baseline_months:].mean(axis=0) / 100 for block in bank.blocks])
     mode = np.concatenate([block.mode for block in bank.blocks])
     noticed = np.concatenate([block.notice_month for block in bank.blocks])
     is_eligible = ~np.isin(mode, (NOT_JOINED, CLOSED, DECEASED)) & (noticed == 0)

@@ -127,9 +127,7 @@ def generate(
                 truth.close()
         last = settings.all_months[-1]
         _write_manifest(folders, settings, files.rows)
-    return GeneratedBank(
-        target, files.rows, start, date.fromordinal(date(1970, 1, 1).toordinal() + last.last_day)
-    )
+    return GeneratedBank(target, files.rows, start, date.fromordinal(date(1970, 1, 1).toordinal() + last.last_day))
 
 
 def _overlap(one: Path, other: Path) -> bool:
@@ -164,9 +162,7 @@ def _write_manifest(folders: list[Path], settings: BankSettings, rows: Mapping[s
         (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
-def _write_bank(
-    simulation: Simulation, files: TableFiles, truth: TruthFiles | None, progress: Progress | None
-) -> None:
+def _write_bank(simulation: Simulation, files: TableFiles, truth: TruthFiles | None, progress: Progress | None) -> None:
     settings = simulation.settings
     months = settings.all_months
     first = settings.first_month

@@ -205,9 +205,7 @@ class RecordingLedger(Ledger):
             counterparty=_pick(_codes(COUNTERPARTIES, counterparty, rows), booked),
         )
 
-    def _keep_account(
-        self, rows: IntegerArray, product: int, day: Days, hour: float, reason: str | None
-    ) -> None:
+    def _keep_account(self, rows: IntegerArray, product: int, day: Days, hour: float, reason: str | None) -> None:
         if len(rows) == 0:
             return
         state = self.state
@@ -269,7 +267,6 @@ class RecordingLedger(Ledger):
 
 def is_salary_paid(state: State, product: int, rows: IntegerArray) -> npt.NDArray[np.bool_]:
     """Whether a salary is paid into the accounts of a product: into demand accounts with an open payroll service."""
-
 
     if product != CURRENT:
         return np.zeros(len(rows), np.bool_)

@@ -52,6 +52,7 @@ from warehouse.sample_bank.state import (
     card_limit,
     loan_terms,
     personal_rate,
+    usual_wallet_share,
 )
 
 _COUNTER, _ATM, _MOBILE, _WEB = (CHANNELS.index(name) for name in ("counter", "atm", "mobile", "web"))
@@ -212,9 +213,7 @@ class _MonthOfLife:
         hour: float = 8.5,
     ) -> None:
         """Money of the customer arrives from another bank."""
-        self.ledger.post(
-            tag, rows, CURRENT, amount, day, "transfer", "batch", CUSTOMER, "bank", hour, 0.4
-        )
+        self.ledger.post(tag, rows, CURRENT, amount, day, "transfer", "batch", CUSTOMER, "bank", hour, 0.4)
 
     def _depart(
         self, tag: str, rows: IntegerArray, amount: IntegerArray, day: IntegerArray, counterparty: str = "bank"
@@ -270,8 +269,7 @@ class _MonthOfLife:
             "first cash", by_cash, CURRENT, paid_in[cash], day[cash], "deposit", "counter", CUSTOMER, None, 9.0, 6.0
         )
         self._arrive("first transfer", by_transfer, paid_in[~cash], day[~cash], 12.0)
-        taste = people.wallet_taste[rows]
-        state.wallet_share[rows] = taste / (taste + 4.0)
+        state.wallet_share[rows] = usual_wallet_share(people)[rows]
 
     def _deaths(self) -> IntegerArray:
         state = self.state
@@ -313,9 +311,7 @@ class _MonthOfLife:
             state.complaint_answer_day[rows] = month.first_day + day + wait
             state.is_complaint_slow[rows] = slow
             self.ledger.complain(rows, day, is_answer=False)
-        answered = np.flatnonzero(
-            (state.complaint_opened_day > 0) & (state.complaint_answer_day <= month.last_day)
-        )
+        answered = np.flatnonzero((state.complaint_opened_day > 0) & (state.complaint_answer_day <= month.last_day))
         self.ledger.complain(answered, state.complaint_answer_day[answered] - month.first_day, is_answer=True)
         slowly = answered[state.is_complaint_slow[answered]]
         state.slow_answer_day[slowly] = state.complaint_answer_day[slowly]
@@ -350,9 +346,7 @@ class _MonthOfLife:
         """Who decides to leave this month, and how."""
         state, parameters = self.state, self.parameters
         at_risk = np.flatnonzero((state.mode == ACTIVE) & (self.people.joined_month < self.month.number))
-        drivers = {
-            name: values[at_risk] for name, values in drivers_at(state, self.month, self.market).items()
-        }
+        drivers = {name: values[at_risk] for name, values in drivers_at(state, self.month, self.market).items()}
         hazard = hazard_of(drivers, parameters)
         leavers = at_risk[self.draws.happens("leave", hazard, at_risk)]
         size = np.log(np.maximum(state.aum()[leavers], 100) / 2_000_000)
@@ -463,7 +457,9 @@ class _MonthOfLife:
 
     def _presence(self) -> FloatArray:
         """How much of a customer's ordinary activity still happens here."""
-        return np.select([self.state.mode == ACTIVE, self.state.mode == DRAINING, self.state.mode == LEFT], [1.0, 0.6, 0.15], 0.0)
+        return np.select(
+            [self.state.mode == ACTIVE, self.state.mode == DRAINING, self.state.mode == LEFT], [1.0, 0.6, 0.15], 0.0
+        )
 
     def _sources(self, tag: str, rows: IntegerArray, counter: IntegerArray) -> IntegerArray:
         """Where incoming money comes from: own money elsewhere, the family, customers of a trade, others."""
@@ -503,14 +499,36 @@ class _MonthOfLife:
             paying, paid = rows[pays], due[pays]
             self.budget[paying] -= np.minimum(paid, self.budget[paying])
             self.ledger.post(f"loan interest {product}", rows, product, -interest, day, "interest", hour=1.0)
-            self.ledger.post(f"instalment {product}", paying, CURRENT, -paid, day[pays], "loan_repayment", by=BANK, counterparty="own", hour=9.5)
-            self.ledger.post(f"instalment {product}", paying, product, paid, day[pays], "loan_repayment", by=BANK, counterparty="own", hour=9.5)
+            self.ledger.post(
+                f"instalment {product}",
+                paying,
+                CURRENT,
+                -paid,
+                day[pays],
+                "loan_repayment",
+                by=BANK,
+                counterparty="own",
+                hour=9.5,
+            )
+            self.ledger.post(
+                f"instalment {product}",
+                paying,
+                product,
+                paid,
+                day[pays],
+                "loan_repayment",
+                by=BANK,
+                counterparty="own",
+                hour=9.5,
+            )
             finished = paying[state.balance[product, paying] >= 0]
             self.ledger.close(finished, product, 9 + self.people.salary_day[finished] % 12, "matured")
             again = np.flatnonzero(state.mode[finished] == ACTIVE)
             if product != MORTGAGE and len(again):
                 renewing = finished[again][self.draws.happens(f"borrows again {product}", 0.75, finished[again])]
-                state.pending_month[product, renewing] = month.number + 1 + self.draws.integer(f"again {product}", 4, renewing)
+                state.pending_month[product, renewing] = (
+                    month.number + 1 + self.draws.integer(f"again {product}", 4, renewing)
+                )
 
     def _cards(self) -> None:
         state, people, month = self.state, self.people, self.month
@@ -703,7 +721,15 @@ class _MonthOfLife:
         kinds = (
             ("purchase", [g.purchases for g in GROUPS], activity, 1.0, 8, "purchase", "merchant"),
             ("wallet", [g.wallet_payments for g in GROUPS], activity * wallets, 1.5, 6, "payment", "wallet"),
-            ("money fund", [g.money_fund_transfers for g in GROUPS], activity * funds, 5.0, 3, "transfer", "money_fund"),
+            (
+                "money fund",
+                [g.money_fund_transfers for g in GROUPS],
+                activity * funds,
+                5.0,
+                3,
+                "transfer",
+                "money_fund",
+            ),
             ("send", [g.transfers_out for g in GROUPS], activity, 4.0, 5, "transfer", None),
             ("cash", [g.cash_withdrawals for g in GROUPS], activity * festive, 2.5, 4, "withdrawal", None),
         )
@@ -728,7 +754,13 @@ class _MonthOfLife:
             self._post_spending(tag, rows, counter, amount, kind, counterparty)
 
     def _post_spending(
-        self, tag: str, rows: IntegerArray, counter: IntegerArray, amount: IntegerArray, kind: str, counterparty: str | None
+        self,
+        tag: str,
+        rows: IntegerArray,
+        counter: IntegerArray,
+        amount: IntegerArray,
+        kind: str,
+        counterparty: str | None,
     ) -> None:
         day = self.draws.integer(f"day {tag}", self.month.days, rows, counter)
         channel: IntegerArray | str
@@ -750,7 +782,18 @@ class _MonthOfLife:
             sides = np.where(position < 0.3, codes[0], np.where(position < 0.3 + elsewhere, codes[1], codes[2]))
         late = tag in ("purchase", "wallet")
         self.ledger.post(
-            tag, rows, CURRENT, -amount, day, kind, channel, CUSTOMER, sides, 8.0 if late else 9.0, 14.0 if late else 8.0, counter
+            tag,
+            rows,
+            CURRENT,
+            -amount,
+            day,
+            kind,
+            channel,
+            CUSTOMER,
+            sides,
+            8.0 if late else 9.0,
+            14.0 if late else 8.0,
+            counter,
         )
         spent = np.bincount(rows, amount, len(self.state)).astype(np.int64)
         self.budget -= spent
@@ -787,14 +830,23 @@ class _MonthOfLife:
             gone = self._in_mode(DRAINING, LEFT)[rows]
             leaving = np.flatnonzero(gone)
             last = month.days - 1
-            self._depart(f"after maturity {product}", rows[leaving], proceeds[leaving], np.minimum(day[leaving] + 1, last))
+            self._depart(
+                f"after maturity {product}", rows[leaving], proceeds[leaving], np.minimum(day[leaving] + 1, last)
+            )
 
             active = state.mode[rows] == ACTIVE
             odds = parameters.rebooked_at_once / (1 - parameters.rebooked_at_once)
             odds = odds * parameters.rebooking_loyalty ** people.loyalty[rows]
             position = self.draws.uniform(f"after maturity {product}", rows)
             at_once = active & (position < odds / (1 + odds))
-            elsewhere = active & ~at_once & (self.draws.uniform(f"shops {product}", rows) < parameters.rebooked_elsewhere / (1 - parameters.rebooked_at_once))
+            elsewhere = (
+                active
+                & ~at_once
+                & (
+                    self.draws.uniform(f"shops {product}", rows)
+                    < parameters.rebooked_elsewhere / (1 - parameters.rebooked_at_once)
+                )
+            )
             parked = active & ~at_once & ~elsewhere
 
             kept = np.flatnonzero(at_once)
@@ -806,7 +858,12 @@ class _MonthOfLife:
             self._book_account(rows[kept], product, again, on, f"again {product}")
 
             kept = np.flatnonzero(elsewhere)
-            self._depart(f"shops {product}", rows[kept], proceeds[kept], np.minimum(day[kept] + 1 + self.draws.integer(f"shop day {product}", 5, rows[kept]), last))
+            self._depart(
+                f"shops {product}",
+                rows[kept],
+                proceeds[kept],
+                np.minimum(day[kept] + 1 + self.draws.integer(f"shop day {product}", 5, rows[kept]), last),
+            )
             for chosen, is_outside in ((elsewhere, True), (parked, False)):
                 kept = np.flatnonzero(chosen)
                 wait = 1 + self.draws.integer(f"wait {product}", 2 if is_outside else 3, rows[kept])
@@ -831,7 +888,9 @@ class _MonthOfLife:
         elif product == INSURANCE:
             state.rate[product, rows] = 0.025
 
-    def _book_account(self, rows: IntegerArray, product: int, amount: IntegerArray, day: IntegerArray, tag: str) -> None:
+    def _book_account(
+        self, rows: IntegerArray, product: int, amount: IntegerArray, day: IntegerArray, tag: str
+    ) -> None:
         """Open an account and move its first amount in from the demand account."""
         self.ledger.open(rows, product, day)
         self._move(tag, rows, product, amount, day, 11.0, 4.0)
@@ -850,7 +909,9 @@ class _MonthOfLife:
                 continue
             joined = people.joined_month[rows] == month.number
             first = np.where(joined, people.joined_day[rows] - month.first_day, 1)
-            day = first + np.floor((month.days - 1 - first) * self.draws.uniform(f"opens {product}", rows)).astype(np.int64)
+            day = first + np.floor((month.days - 1 - first) * self.draws.uniform(f"opens {product}", rows)).astype(
+                np.int64
+            )
             day = np.clip(day, 0, month.days - 1)
             waited = waits[rows]
             state.pending_month[product, rows] = 0
@@ -888,8 +949,28 @@ class _MonthOfLife:
         state.payment[product, rows] = terms.payment
         state.matures_day[product, rows] = self.month.first_day + day + terms.term_days
         self.ledger.open(rows, product, day)
-        self.ledger.post(f"drawdown {product}", rows, product, -terms.principal, day, "loan_drawdown", by=CUSTOMER, counterparty="own", hour=11.0)
-        self.ledger.post(f"drawdown {product}", rows, CURRENT, terms.principal, day, "loan_drawdown", by=CUSTOMER, counterparty="own", hour=11.0)
+        self.ledger.post(
+            f"drawdown {product}",
+            rows,
+            product,
+            -terms.principal,
+            day,
+            "loan_drawdown",
+            by=CUSTOMER,
+            counterparty="own",
+            hour=11.0,
+        )
+        self.ledger.post(
+            f"drawdown {product}",
+            rows,
+            CURRENT,
+            terms.principal,
+            day,
+            "loan_drawdown",
+            by=CUSTOMER,
+            counterparty="own",
+            hour=11.0,
+        )
         # A home's seller is paid at once; of other loans most is spent on what they were taken for.
         used = terms.principal
         if product != MORTGAGE:
@@ -907,7 +988,10 @@ class _MonthOfLife:
         moves = self.draws.happens("sweeps", self.parameters.sweep)
         surplus = free - 1.4 * target
         rows = np.flatnonzero(settled & moves & (surplus > np.maximum(200_000, 0.3 * target)))
-        amount = np.floor(surplus[rows] * (0.5 + 0.5 * self.draws.uniform("sweep share", rows)) / 10_000).astype(np.int64) * 10_000
+        amount = (
+            np.floor(surplus[rows] * (0.5 + 0.5 * self.draws.uniform("sweep share", rows)) / 10_000).astype(np.int64)
+            * 10_000
+        )
         into = self._liquid_choice(rows)
         stays = self.draws.happens("sweep stays", 1 / (1 + np.exp(-(1.0 + 0.6 * people.loyalty[rows]))), rows)
         day = self._day("sweep", rows, 3, 26)
@@ -939,7 +1023,11 @@ class _MonthOfLife:
         choice = np.zeros(len(rows), np.int64)
         for product in LIQUID_PRODUCTS:
             drawn = self.draws.uniform(f"choice {product}", rows)
-            better = self.state.is_open[product, rows] & (self.state.opened_day[product, rows] < self.month.first_day) & (drawn > score)
+            better = (
+                self.state.is_open[product, rows]
+                & (self.state.opened_day[product, rows] < self.month.first_day)
+                & (drawn > score)
+            )
             choice = np.where(better, product, choice)
             score = np.where(better, drawn, score)
         return choice
@@ -962,11 +1050,15 @@ class _MonthOfLife:
         earned = np.rint(state.balance[CASH_WEALTH, rows] * state.rate[CASH_WEALTH, rows] / 12).astype(np.int64)
         self.ledger.post("cash wealth yield", rows, CASH_WEALTH, earned, last, "interest", hour=23.6)
         # The yield of daily wealth floats with the posted rate.
-        state.rate[CASH_WEALTH, rows] += 0.25 * (self.market.own(CASH_WEALTH, month.number) - state.rate[CASH_WEALTH, rows])
+        state.rate[CASH_WEALTH, rows] += 0.25 * (
+            self.market.own(CASH_WEALTH, month.number) - state.rate[CASH_WEALTH, rows]
+        )
         for product in (FUND_MIXED, FUND_BOND, GOLD):
             rows = np.flatnonzero(here & state.is_open[product])
             change = state.balance[product, rows] * self.market.monthly_return(product, month.number)
-            self.ledger.post(f"value {product}", rows, product, np.rint(change).astype(np.int64), last, "revaluation", hour=23.7)
+            self.ledger.post(
+                f"value {product}", rows, product, np.rint(change).astype(np.int64), last, "revaluation", hour=23.7
+            )
         rows = np.flatnonzero(here & state.is_open[INSURANCE] & _has_anniversary(state.opened_day[INSURANCE], month))
         earned = np.rint(state.balance[INSURANCE, rows] * state.rate[INSURANCE, rows]).astype(np.int64)
         self.ledger.post("insurance value", rows, INSURANCE, earned, last, "interest", hour=23.8)
@@ -989,10 +1081,22 @@ class _MonthOfLife:
                 self._estate_move(product, owners, amount, on)
             elif product not in SERVICE_PRODUCTS:
                 owed = -state.balance[product, owners]
-                self.ledger.post(f"estate {product}", owners, product, owed, on, "loan_repayment" if product in LOAN_PRODUCTS else "payment", by=THIRD_PARTY, counterparty="household", hour=23.85)
+                self.ledger.post(
+                    f"estate {product}",
+                    owners,
+                    product,
+                    owed,
+                    on,
+                    "loan_repayment" if product in LOAN_PRODUCTS else "payment",
+                    by=THIRD_PARTY,
+                    counterparty="household",
+                    hour=23.85,
+                )
             self.ledger.close(owners, product, on, "death")
         rest = state.balance[CURRENT, rows].copy()
-        self.ledger.post("estate rest", rows, CURRENT, -rest, day, "transfer", "counter", THIRD_PARTY, "household", 23.95)
+        self.ledger.post(
+            "estate rest", rows, CURRENT, -rest, day, "transfer", "counter", THIRD_PARTY, "household", 23.95
+        )
         self.ledger.close(rows, CURRENT, day, "death")
         state.pending_month[:, rows] = 0
         state.mode[rows] = CLOSED
@@ -1001,7 +1105,9 @@ class _MonthOfLife:
     def _estate_move(self, product: int, rows: IntegerArray, amount: IntegerArray, day: IntegerArray) -> None:
         kind = "transfer" if PRODUCTS[product].category == "deposit_term" else "wealth_redeem"
         for account, cents in ((product, -amount), (CURRENT, amount)):
-            self.ledger.post(f"estate {product}", rows, account, cents, day, kind, by=BANK, counterparty="own", hour=23.9)
+            self.ledger.post(
+                f"estate {product}", rows, account, cents, day, kind, by=BANK, counterparty="own", hour=23.9
+            )
 
     def _close_month(self) -> None:
         state = self.state
@@ -1034,5 +1140,3 @@ def _has_anniversary(day: IntegerArray, month: Month) -> BooleanArray:
     """Whether the month is a yearly return of a day, counted in months of 30.44 days since it."""
     elapsed = np.floor((month.last_day - day) / 30.436875)
     return (elapsed > 0) & (elapsed % 12 == 0)
-
-

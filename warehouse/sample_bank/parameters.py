@@ -34,19 +34,31 @@ class Product:
 #: Demand and term rates: the posted rates of the large state banks between December 2023 and October 2024.
 PRODUCTS = (
     Product("CURRENT", "人民币活期 Demand deposit", "deposit_demand", "liability", None, 1, "fixed", 0.0015, 0.002),
-    Product("TERM-3M", "三个月定期 Term deposit 3 months", "deposit_term", "liability", 91, 1, "fixed", 0.009, 0.0145, 1_000),
-    Product("TERM-1Y", "一年定期 Term deposit 1 year", "deposit_term", "liability", 365, 1, "fixed", 0.012, 0.021, 1_000),
-    Product("TERM-3Y", "三年定期 Term deposit 3 years", "deposit_term", "liability", 1095, 1, "fixed", 0.017, 0.029, 5_000),
+    Product(
+        "TERM-3M", "三个月定期 Term deposit 3 months", "deposit_term", "liability", 91, 1, "fixed", 0.009, 0.0145, 1_000
+    ),
+    Product(
+        "TERM-1Y", "一年定期 Term deposit 1 year", "deposit_term", "liability", 365, 1, "fixed", 0.012, 0.021, 1_000
+    ),
+    Product(
+        "TERM-3Y", "三年定期 Term deposit 3 years", "deposit_term", "liability", 1095, 1, "fixed", 0.017, 0.029, 5_000
+    ),
     Product("CASH-WEALTH", "日日盈 Daily wealth", "wealth", "aum", None, 1, "floating", 0.015, 0.028, 1_000),
-    Product("WEALTH-180", "稳健半年 Closed-end wealth 180 days", "wealth", "aum", 180, 2, "floating", 0.022, 0.038, 10_000),
+    Product(
+        "WEALTH-180", "稳健半年 Closed-end wealth 180 days", "wealth", "aum", 180, 2, "floating", 0.022, 0.038, 10_000
+    ),
     Product("FUND-MIXED", "混合基金 Mixed fund", "fund", "aum", None, 4, "floating", -0.25, 0.35, 500),
     Product("FUND-BOND", "债券基金 Bond fund", "fund", "aum", None, 2, "floating", -0.02, 0.06, 500),
-    Product("INSURANCE", "储蓄保险 Savings insurance", "insurance", "aum", 3650, 1, "principal_protected", 0.02, 0.03, 5_000),
+    Product(
+        "INSURANCE", "储蓄保险 Savings insurance", "insurance", "aum", 3650, 1, "principal_protected", 0.02, 0.03, 5_000
+    ),
     Product("GOLD", "积存金 Gold accumulation", "metal", "aum", None, 3, "floating", -0.15, 0.3, 500),
     Product("CREDIT-CARD", "信用卡 Credit card", "credit_card", "asset", cost_driver="card_month"),
     Product("MORTGAGE", "个人住房贷款 Mortgage", "loan_mortgage", "asset", 9125, None, "floating", 0.035, 0.049),
     Product("CONSUMER-LOAN", "消费贷款 Consumer loan", "loan_consumer", "asset", 730, None, "fixed", 0.034, 0.072),
-    Product("BUSINESS-LOAN", "个体经营贷 Sole trader's loan", "loan_business", "asset", 365, None, "fixed", 0.035, 0.06),
+    Product(
+        "BUSINESS-LOAN", "个体经营贷 Sole trader's loan", "loan_business", "asset", 365, None, "fixed", 0.035, 0.06
+    ),
     Product("PAYROLL", "代发工资 Payroll service", "payroll", "fee"),
     Product("MERCHANT-QR", "收款码 QR acquiring", "merchant_acquiring", "fee", cost_driver="merchant_month"),
 )

@@ -66,9 +66,7 @@ class Population:
 
     def rows(self, rows: IntegerArray) -> Population:
         """Some of the customers."""
-        return Population(
-            **{field.name: getattr(self, field.name)[..., rows] for field in fields(self)}
-        )
+        return Population(**{field.name: getattr(self, field.name)[..., rows] for field in fields(self)})
 
 
 def joining_month(numbers: IntegerArray, start: int, seed: int, parameters: Parameters) -> IntegerArray:
@@ -80,9 +78,7 @@ def joining_month(numbers: IntegerArray, start: int, seed: int, parameters: Para
     return np.where(position < 1, 0, start + np.clip(later, 0, parameters.horizon_months - 1))
 
 
-def life_numbers(
-    first: int, last: int, start: int, end: int, seed: int, parameters: Parameters
-) -> IntegerArray:
+def life_numbers(first: int, last: int, start: int, end: int, seed: int, parameters: Parameters) -> IntegerArray:
     """Life numbers of the customers from position `first` up to but not including `last`.
 
     Customers are all lives that join before the month `end`, in the order of their numbers. So the first thousand

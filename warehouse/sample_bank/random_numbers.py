@@ -84,9 +84,7 @@ class Draws:
         """Integers from 0 to `below` - 1, uniform to within 2**-40 for the small bounds used here."""
         return np.floor(self.uniform(tag, rows, counter) * below).astype(np.int64)
 
-    def uniform(
-        self, tag: str, rows: IntegerArray | None = None, counter: IntegerArray | int = 0
-    ) -> FloatArray:
+    def uniform(self, tag: str, rows: IntegerArray | None = None, counter: IntegerArray | int = 0) -> FloatArray:
         """Uniform numbers strictly between 0 and 1.
 
         Parameters
@@ -102,9 +100,7 @@ class Draws:
         uniform: FloatArray = ((hashes >> np.uint64(11)).astype(np.float64) + 0.5) * _TO_UNIT
         return uniform
 
-    def normal(
-        self, tag: str, rows: IntegerArray | None = None, counter: IntegerArray | int = 0
-    ) -> FloatArray:
+    def normal(self, tag: str, rows: IntegerArray | None = None, counter: IntegerArray | int = 0) -> FloatArray:
         """Standard normal numbers, by the inverse of the distribution function."""
         normal: FloatArray = ndtri(self.uniform(tag, rows, counter))
         return normal
@@ -120,9 +116,7 @@ class Draws:
         happens: BooleanArray = self.uniform(tag, rows, counter) < probability
         return happens
 
-    def poisson(
-        self, tag: str, mean: FloatArray, rows: IntegerArray | None = None, most: int = 12
-    ) -> IntegerArray:
+    def poisson(self, tag: str, mean: FloatArray, rows: IntegerArray | None = None, most: int = 12) -> IntegerArray:
         """Poisson counts by inversion, cut at `most` (the means here are below 4)."""
         uniform = self.uniform(tag, rows)
         count = np.zeros(len(uniform), np.int64)

@@ -44,9 +44,7 @@ class BankSettings:
         _check_number("months", self.months, 1, horizon)
         _check_number("seed", self.seed, 0, 2**63 - 1)
         if not isinstance(self.start, date):
-            raise UserError(
-                "the sample bank's start is no date", where="start", found=repr(self.start), valid="a date"
-            )
+            raise UserError("the sample bank's start is no date", where="start", found=repr(self.start), valid="a date")
         if self.start.day != 1 or not FIRST_YEAR + 1 <= self.start.year <= LAST_YEAR - 1:
             raise UserError(
                 "the sample bank cannot start on this day",

@@ -16,6 +16,7 @@ from warehouse.sample_bank.parameters import (
     CONSUMER_LOAN,
     CREDIT_CARD,
     CURRENT,
+    GROUPS,
     INSURANCE,
     LOAN_PRODUCTS,
     MATURING_PRODUCTS,
@@ -80,9 +81,7 @@ class State:
         """A state that can be stepped without changing this one; the people are shared, they do not change."""
         return State(
             **{
-                field.name: getattr(self, field.name)
-                if field.name == "people"
-                else getattr(self, field.name).copy()
+                field.name: getattr(self, field.name) if field.name == "people" else getattr(self, field.name).copy()
                 for field in fields(self)
             }
         )
@@ -91,9 +90,7 @@ class State:
         """The state of some of the customers."""
         return State(
             **{
-                field.name: self.people.rows(rows)
-                if field.name == "people"
-                else getattr(self, field.name)[..., rows]
+                field.name: self.people.rows(rows) if field.name == "people" else getattr(self, field.name)[..., rows]
                 for field in fields(self)
             }
         )
@@ -132,7 +129,9 @@ class LoanTerms:
     payment: IntegerArray
 
 
-def loan_terms(product: int, people: Population, rows: IntegerArray, month: int, market: Market, draws: Draws) -> LoanTerms:
+def loan_terms(
+    product: int, people: Population, rows: IntegerArray, month: int, market: Market, draws: Draws
+) -> LoanTerms:
     """Size, rate and instalment of a loan taken in a month: multiples of income, benchmark plus a spread."""
     income = people.income[rows]
     if product == MORTGAGE:
@@ -168,6 +167,15 @@ def card_limit(people: Population, rows: IntegerArray, draws: Draws) -> IntegerA
 def personal_rate(product: int, posted: FloatArray | float, rows: IntegerArray, draws: Draws) -> FloatArray:
     """Rate a customer gets: the posted one and up to 6 basis points more, as branches may grant."""
     return np.round(posted + 0.0006 * draws.uniform(f"rate {product}", rows), 5)
+
+
+def usual_wallet_share(people: Population) -> FloatArray:
+    """Share of what leaves that goes to wallets and money funds, as a customer's habits have it."""
+    to_wallets = np.array([1.5 * group.wallet_payments + 5 * group.money_fund_transfers for group in GROUPS])
+    other = np.array([group.purchases + 4 * group.transfers_out + 2.5 * group.cash_withdrawals for group in GROUPS])
+    wallets = to_wallets[people.group] * people.wallet_taste
+    share: FloatArray = wallets / (wallets + other[people.group])
+    return share
 
 
 def opening_state(people: Population, start: int, seed: int, market: Market, parameters: Parameters) -> State:
@@ -263,8 +271,7 @@ def opening_state(people: Population, start: int, seed: int, market: Market, par
     state.opened_day[PAYROLL, employed] = np.maximum(
         state.opened_day[PAYROLL, employed], state.opened_day[CURRENT, employed]
     )
-    taste = people.wallet_taste
-    state.wallet_share = taste / (taste + 4.0)
+    state.wallet_share = usual_wallet_share(people)
     state.average_aum[:] = state.aum()
     return state
 
@@ -304,10 +311,8 @@ def _age_loans(
     terms = loan_terms(product, state.people, rows, start - 1, market, draws)
     elapsed = np.minimum(
         eve - opened,
-        np.floor(0.9 * terms.term_days * draws.uniform(f"loan age {product}", rows)).astype(np.int64),
+        np.floor(0.97 * terms.term_days * draws.uniform(f"loan age {product}", rows)).astype(np.int64),
     )
-    if product == BUSINESS_LOAN:
-        elapsed = np.minimum(elapsed, 300)
     state.opened_day[product, rows] = eve - elapsed
     state.matures_day[product, rows] = eve - elapsed + terms.term_days
     state.rate[product, rows] = terms.rate

@@ -96,7 +96,9 @@ def _table(
     wallet = 5 + np.where(draws.happens("usual wallet", 0.9), habits.integer("wallet", 2), draws.integer("wallet", 2))
     fund = 7 + habits.integer("fund", 2)
     institution = np.select(
-        [np.isin(side, (_BANK, _HOUSEHOLD, _EMPLOYER, _OTHER)), side == _WALLET, side == _FUND], [bank, wallet, fund], -1
+        [np.isin(side, (_BANK, _HOUSEHOLD, _EMPLOYER, _OTHER)), side == _WALLET, side == _FUND],
+        [bank, wallet, fund],
+        -1,
     )
     usual = np.select(
         [side == _BANK, side == _HOUSEHOLD, side == _EMPLOYER, side == _WALLET, side == _FUND],
