@@ -69,10 +69,10 @@ def choose_environment(
     UserError
         If a bank is named without its data, or data without a bank.
     """
-    from warehouse.sample_bank.berka_shape import BANK, ensure_generated  # noqa: PLC0415
-
     day = parse_as_of(as_of)
     if source is None and data is None:
+        from warehouse.sample_bank.berka_shape import BANK, ensure_generated  # noqa: PLC0415
+
         home.prepare()
         console.print("No SOURCE given: a small generated bank is used.")
         return Environment(home.root, BANK, ensure_generated(home.root / "sample", customers or 300), day)

@@ -71,6 +71,7 @@ class _Check:
     reason: str
     fails: str
     shown: str
+    is_null_once_typed: bool = False
 
 
 class Judge:
@@ -111,6 +112,9 @@ class Judge:
         self.undeclared = [name for name in names if name not in declared]
         self._operation = operation
         self._known_on = known_on
+        self._required = frozenset(source.key) | {
+            column.name for column in source.columns if column.required and not self._is_delete
+        }
         self._position = {column.name: index for index, column in enumerate(source.columns)}
         self._checks = [check for column in source.columns for check in self._column_checks(column)]
         self._checks += self._derived_checks()
@@ -136,19 +140,38 @@ class Judge:
             judged = self._connection.sql(self._query).to_arrow_table()
         except duckdb.Error as error:
             raise self._expression_failed(error) from None
+        if not judged.column(SOURCE_ROW).equals(batch.column(SOURCE_ROW)):
+            raise RuntimeError("DuckDB gave the rows of a batch back in another order")
         verdict = judged.column(_VERDICT).to_numpy()
-        landed = judged.filter(pa.array(verdict == LANDED)) if bool((verdict != LANDED).any()) else judged
         faults: list[Fault] = []
         if bool((verdict == QUARANTINED).any()):
             self._connection.register("batch", batch.filter(pa.array(verdict == QUARANTINED)))
             faults = self._faults()
         self._connection.unregister("batch")
+        if bool((verdict != LANDED).any()):
+            is_landed = pa.array(verdict == LANDED)
+            batch, judged = batch.filter(is_landed), judged.filter(is_landed)
         return JudgedRows(
-            landed=landed.drop_columns([_VERDICT, *self._clear_names()]),
-            clear_values=self._clear_values(landed),
+            landed=self._landed(batch, judged),
+            clear_values=self._clear_values(judged),
             faults=faults,
             filtered=int((verdict == FILTERED).sum()),
         )
+
+    def _landed(self, batch: pa.Table, judged: pa.Table) -> pa.Table:
+        """As delivered: the text itself, not what was read from it. What is identifying leaves as a token."""
+        columns = {
+            column.name: (judged if column.is_identifying else batch).column(column.name)
+            for column in self._source.columns
+        }
+        columns |= {column.name: judged.column(column.name) for column in self._source.derive}
+        if self._source.record is not None:
+            columns[RECORD_ID] = judged.column(RECORD_ID)
+        columns[SOURCE_ROW] = batch.column(SOURCE_ROW)
+        columns["_known_on"] = judged.column("_known_on")
+        columns["_is_known_on_assumed"] = pa.repeat(pa.scalar(self._known_on is None), batch.num_rows)
+        columns["_operation"] = pa.repeat(pa.scalar(self._operation), batch.num_rows)
+        return pa.table(columns)
 
     def _steps(self) -> str:
         delivered = ", ".join(
@@ -167,7 +190,7 @@ class Judge:
             + f" as {quote_name(column.name)}"
             for column in self._source.derive
         )
-        faulty = " or ".join(f"({check.fails})" for check in self._checks) or "false"
+        faulty = " or ".join(f"({condition})" for condition in self._fault_conditions()) or "false"
         kept = f"coalesce(({self._source.where}), false)" if self._source.where and not self._is_delete else "true"
         if self._known_on is not None:
             known_on = f"date '{self._known_on.isoformat()}'"
@@ -186,25 +209,17 @@ class Judge:
             )"""
 
     def _final_select(self) -> str:
-        columns = []
+        """What has to be worked out; columns that stay as they are do not travel through the database."""
+        columns = [SOURCE_ROW, _VERDICT, "_known_on"]
         for column in self._source.columns:
-            name = quote_name(column.name)
-            # As delivered: the text itself, not what was read from it. What is identifying leaves as a token.
-            shown = token_expression(name) if column.is_identifying else self._delivered(column.name)
-            columns.append(f"{shown} as {name}")
+            if column.is_identifying:
+                columns.append(f"{token_expression(quote_name(column.name))} as {quote_name(column.name)}")
         for derived in self._source.derive:
             name = quote_name(derived.name)
             columns.append(f"{token_expression(name) if derived.is_identifying else name} as {name}")
         if self._source.record is not None:
             record = record_id_expression(self._source.source_system, quote_name(self._source.record))
             columns.append(f"{record} as {RECORD_ID}")
-        columns += [
-            SOURCE_ROW,
-            "_known_on",
-            f"{'true' if self._known_on is None else 'false'} as _is_known_on_assumed",
-            f"{quote_text(self._operation)} as _operation",
-            _VERDICT,
-        ]
         for name, clear in self._clear.items():
             columns.append(f"nullif(trim(cast({quote_name(name)} as varchar)), '') as {clear}")
             if name in self.undeclared:
@@ -219,22 +234,25 @@ class Judge:
             nulls = ", ".join(quote_text(text) for text in column.null_values)
             is_null = f"({is_null} or {delivered} in ({nulls}))"
         checks = []
-        if column.name in self._source.key if self._is_delete else column.required or column.name in self._source.key:
-            checks.append(("missing, but required", is_null))
+        if column.name in self._required:
+            checks.append(("missing, but required", is_null, True))
         expected = f"{column.type} of the format {column.format}" if column.format else column.type
         if column.type != "VARCHAR" or column.name not in self._text_columns:
-            checks.append((f"not a {expected}", f"{name} is null and not {is_null}"))
+            checks.append((f"not a {expected}", f"{name} is null and not {is_null}", True))
         if column.type == "DOUBLE":
-            checks.append(("not a finite number", f"not isfinite({name})"))
+            checks.append(("not a finite number", f"not isfinite({name})", False))
         for bound, sign, reason in ((column.minimum, "<", "below"), (column.maximum, ">", "above")):
             if bound is not None:
                 limit = f"cast({quote_text(bound)} as {column.type})"
-                checks.append((f"{reason} {bound}", f"{name} {sign} {limit}"))
+                checks.append((f"{reason} {bound}", f"{name} {sign} {limit}", False))
         if column.values:
             allowed = ", ".join(quote_text(value) for value in column.values)
             listed = ", ".join(column.values)
-            checks.append((f"not one of {listed}", f"cast({name} as varchar) not in ({allowed})"))
-        return [_Check(column.name, reason, f"coalesce({fails}, false)", delivered) for reason, fails in checks]
+            checks.append((f"not one of {listed}", f"cast({name} as varchar) not in ({allowed})", False))
+        return [
+            _Check(column.name, reason, f"coalesce({fails}, false)", delivered, is_null_once_typed)
+            for reason, fails, is_null_once_typed in checks
+        ]
 
     def _derived_checks(self) -> list[_Check]:
         return [
@@ -246,6 +264,15 @@ class Judge:
             )
             for column in self._source.derive
             if column.type is not None
+        ]
+
+    def _fault_conditions(self) -> list[str]:
+        """The checks in fewer words: what must be there and cannot be read is NULL once typed, for either reason.
+
+        Every row pays for these, only quarantined rows for the reasons.
+        """
+        return [f"{quote_name(name)} is null" for name in sorted(self._required)] + [
+            check.fails for check in self._checks if not (check.is_null_once_typed and check.column in self._required)
         ]
 
     def _faults(self) -> list[Fault]:
@@ -260,29 +287,25 @@ class Judge:
             Fault(row, self._checks[index].column, self._checks[index].reason, value) for row, index, value in found
         ]
 
-    def _clear_values(self, landed: pa.Table) -> pa.Table:
+    def _clear_values(self, judged: pa.Table) -> pa.Table:
         tables = [CLEAR_VALUES.empty_table()]
-        count = landed.num_rows
-        record_ids = landed.column(RECORD_ID) if self._source.record is not None else pa.nulls(count, pa.string())
+        count = judged.num_rows
+        record_ids = judged.column(RECORD_ID) if self._source.record is not None else pa.nulls(count, pa.string())
         for name, clear in self._clear.items():
-            values = landed.column(clear)
+            values = judged.column(clear)
             table = pa.table(
                 [
                     record_ids,
-                    landed.column(SOURCE_ROW),
+                    judged.column(SOURCE_ROW),
                     pa.repeat(pa.scalar(self._source.name), count),
                     pa.repeat(pa.scalar(name), count),
-                    landed.column(f"{clear}_token" if name in self.undeclared else name),
+                    judged.column(f"{clear}_token" if name in self.undeclared else name),
                     values,
                 ],
                 schema=CLEAR_VALUES,
             )
             tables.append(table.filter(values.is_valid()))
         return pa.concat_tables(tables)
-
-    def _clear_names(self) -> list[str]:
-        names = list(self._clear.values())
-        return names + [f"{self._clear[name]}_token" for name in self.undeclared]
 
     def _delivered(self, name: str) -> str:
         """What the query calls a column as it was delivered, beside its typed value."""

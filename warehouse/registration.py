@@ -377,7 +377,7 @@ class _Registration:
                 {row_hash(table)} as row_hash,
                 {self.batch} as batch
             from candidate
-            where not ({query.is_faulty})
+            where not {query.is_faulty}
             """,
         )
         after = self.counts(table)
@@ -396,27 +396,27 @@ class _Registration:
 
         A row is judged by its last state: an earlier one may only lack a looked-up row that came later.
         """
-        problems = ", ".join(f"_problem_{i}" for i in query.judged)
+        reasons = [f"{judgement.reason} as _reason_{judgement.position}" for judgement in query.judgements]
         self.execute(
             table,
             select,
             f"""
             create or replace temporary table {_FAULTY} as
             {query.steps}
-            select _delivery_id, _source_row, {problems}
+            select {", ".join(["_delivery_id", "_source_row", *reasons])}
             from candidate
-            where _is_final and ({query.is_faulty})
+            where _is_final and {query.is_faulty}
             """,
         )
-        for i in query.judged:
+        for judgement in query.judgements:
             self.connection.execute(
                 f"""
                 insert into bookkeeping.rejected_row
-                select _delivery_id, _source_row, ?, ?, _problem_{i}
+                select _delivery_id, _source_row, ?, ?, _reason_{judgement.position}
                 from {_FAULTY}
-                where _problem_{i} is not null
+                where _reason_{judgement.position} is not null
                 """,
-                [table.name, table.columns[i].name],
+                [table.name, table.columns[judgement.position].name],
             )
         rows = self.connection.execute(f"select _delivery_id, count(*) from {_FAULTY} group by all").fetchall()
         self.connection.execute(f"drop table {_FAULTY}")

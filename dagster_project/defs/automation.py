@@ -1,11 +1,8 @@
 """Jobs and schedules: when the graph runs."""
 
-from __future__ import annotations
-
 import dagster as dg
 
-from dagster_project.lib.environment import Environment
-from warehouse.sources.bank import load_bank
+from dagster_project.lib.environment import Environment, bank_of
 
 daily_refresh = dg.define_asset_job(
     "daily_refresh",
@@ -25,7 +22,7 @@ full_rebuild = dg.define_asset_job(
 @dg.definitions
 def definitions() -> dg.Definitions:
     """The jobs, and the schedule at 02:00 in the bank's own time zone."""
-    bank = load_bank(Environment.read().source)
+    bank = bank_of(Environment.read().source)
     nightly = dg.ScheduleDefinition(
         name="daily_refresh_schedule",
         job=daily_refresh,

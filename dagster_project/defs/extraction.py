@@ -1,7 +1,5 @@
 """Deliveries come in: each source of the mapping is landed, then registered under the names of the contract."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,12 +7,11 @@ import dagster as dg
 
 from dagster_project.defs.resources import Installation
 from dagster_project.lib.build import OWNERS, row_counts, start_build
-from dagster_project.lib.environment import Environment
+from dagster_project.lib.environment import Environment, bank_of
 from warehouse import landing as landing_room
 from warehouse.contract import load_contract
-from warehouse.sources.bank import load_bank
 
-_bank = load_bank(Environment.read().source)
+_bank = bank_of(Environment.read().source)
 _contract = load_contract()
 
 

@@ -1,7 +1,5 @@
 """The last step: stage, audit, flip. Readers see all of a run, or none of it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from typing import Any

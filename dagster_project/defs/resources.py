@@ -1,21 +1,18 @@
 """The installation a run works on: its home, its bank, and the lock that keeps runs apart."""
 
-from __future__ import annotations
-
 import fcntl
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import date
-from functools import cached_property
 from pathlib import Path
 
 import dagster as dg
 
 from dagster_project.lib.console import console_logger
-from dagster_project.lib.environment import Environment, parse_as_of
+from dagster_project.lib.environment import Environment, bank_of, parse_as_of
 from warehouse.errors import UserError
 from warehouse.home import Home
-from warehouse.sources.bank import Bank, load_bank
+from warehouse.sources.bank import Bank
 
 
 class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -45,13 +42,13 @@ class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The as-of date asked for; None: of the last complete delivery."""
         return parse_as_of(self.as_of_date or None)
 
-    @cached_property
+    @property
     def bank(self) -> Bank:
         """Mapping and settings of the bank."""
-        return load_bank(self.source)
+        return bank_of(self.source)
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Installation, None, None]:
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["Installation", None, None]:
         """Prepare the home and hold its lock for the time of the run."""
         self.home.prepare()
         lock = self.home.temporary / "run.lock"

@@ -1,20 +1,18 @@
 """dbt's models as assets, its tests as their checks: one pass before the mining, one after it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
-from dagster_dbt.asset_utils import get_asset_check_key_for_test
+from dagster_dbt.asset_utils import get_asset_check_key_for_test, get_subset_selection_for_context
 
 from dagster_project.defs.resources import Installation
 from dagster_project.lib import dbt
 from dagster_project.lib.build import current_build, record_checks, row_counts
 
-MINING_RESULTS = "path:models/mining"
+MINED = "tag:mined"
 """The models that read what the miners wrote: built in the second pass."""
 
 _BLOCKED = ("fail", "error", "runtime error")
@@ -43,9 +41,19 @@ _manifest = dbt.load_manifest()
 
 
 def _run(
-    context: dg.AssetExecutionContext, installation: Installation, pass_name: str, selection: list[str]
+    context: dg.AssetExecutionContext,
+    installation: Installation,
+    *,
+    select: str | None = None,
+    exclude: str | None = None,
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Build the models of one pass with their tests and report each; raise when a blocking test fails."""
+    selection = ["--select", select] if select else ["--exclude", exclude or ""]
+    indirect_selection = None
+    if context.is_subset:  # somebody asked for some of the models only, in the UI
+        selection, indirect_selection = get_subset_selection_for_context(
+            context, _manifest, select, exclude, None, _translator, None
+        )
 
     def on_node(name: str, status: str, seconds: float) -> None:
         context.log.debug(f"{name}: {status} ({seconds:.1f} s)")
@@ -58,13 +66,16 @@ def _run(
         "time_zone": bank.settings.time_zone,
     }
     results = dbt.invoke(
-        ["build", "--quiet", "--vars", json.dumps(settings), *selection],
-        environment=dbt.variables(
-            build.warehouse, build.temporary, bank.settings.resources.memory_limit, bank.settings.resources.threads
-        ),
+        ["build", "--quiet", "--no-write-json", "--vars", json.dumps(settings), *selection],
+        environment={
+            **dbt.variables(
+                build.warehouse, build.temporary, bank.settings.resources.memory_limit, bank.settings.resources.threads
+            ),
+            **({"DBT_INDIRECT_SELECTION": indirect_selection} if indirect_selection else {}),
+        },
         on_node=on_node,
     )
-    record_checks(build, bank, pass_name, results)
+    record_checks(build, bank, context.op_execution_context.op.name, results)
     built = {
         result.unique_id: result for result in results if result.resource_type in ("model", "seed") and result.is_good
     }
@@ -105,21 +116,21 @@ def _run(
     manifest=_manifest,
     dagster_dbt_translator=_translator,
     name="transformation",
-    exclude=MINING_RESULTS,
+    exclude=MINED,
     pool="duckdb_writer",
 )
 def transformation(context: dg.AssetExecutionContext, installation: Installation) -> Iterator[Any]:
     """Staging, the star, the marts and the features, with their tests."""
-    yield from _run(context, installation, "transformation", ["--exclude", MINING_RESULTS])
+    yield from _run(context, installation, exclude=MINED)
 
 
 @dbt_assets(
     manifest=_manifest,
     dagster_dbt_translator=_translator,
     name="mining_results",
-    select=MINING_RESULTS,
+    select=MINED,
     pool="duckdb_writer",
 )
 def mining_results(context: dg.AssetExecutionContext, installation: Installation) -> Iterator[Any]:
     """What the miners found, as contracted and tested tables."""
-    yield from _run(context, installation, "mining_results", ["--select", MINING_RESULTS])
+    yield from _run(context, installation, select=MINED)

@@ -20,6 +20,9 @@ TARGET = PROJECT / "target"
 MANIFEST = TARGET / "manifest.json"
 _FINGERPRINT = TARGET / "fingerprint"
 
+_parsed: Any = None
+"""The parsed project of this process, shared by its calls."""
+
 
 @dataclass(frozen=True)
 class NodeResult:
@@ -154,6 +157,8 @@ def invoke(
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
     from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
+    global _parsed  # noqa: PLW0603
+
     def hear(event: Any) -> None:
         if on_node is not None and event.info.name == "NodeFinished":
             info = event.data.node_info
@@ -161,7 +166,11 @@ def invoke(
 
     with _environment(environment or {}):
         try:
-            outcome = dbtRunner(callbacks=[hear]).invoke(list(arguments))
+            if arguments[0] != "parse" and _parsed is None:
+                # Parsed without the run's variables: with them dbt would parse everything again for each new date.
+                _parsed = dbtRunner().invoke(["parse", "--quiet", "--no-write-json"]).result
+            runner = dbtRunner(callbacks=[hear], manifest=None if arguments[0] == "parse" else _parsed)
+            outcome = runner.invoke(list(arguments))
         finally:
             # The adapter keeps the file open otherwise, and no other process could open it.
             DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]

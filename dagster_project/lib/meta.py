@@ -194,12 +194,14 @@ def quality_table(rows: Sequence[tuple[Any, ...]]) -> MetaTable:
         "rule": "What must hold. | 规则。",
         "layer": "Where it is checked: landing, registration, model, test. | 层。",
         "subject": "Table or file it is about. | 对象。",
-        "severity": "error blocks a release, warn does not, info only counts. | 严重程度。",
+        "severity": "error: figures are wrong; warning: figures may suffer; info: only counted. | 严重程度。",
         "checked_count": "Rows looked at; absent where not counted. | 检查行数。",
         "failing_count": "Rows that do not hold. | 不合格行数。",
-        "detail": "More in words; personal data masked. | 说明（个人信息已脱敏）。",
+        "endangers": "The table whose figures suffer, where the rule says so. | 受影响的表。",
+        "detail_en": "More in words; personal data masked. | 英文说明（个人信息已脱敏）。",
+        "detail_zh": "The same in Chinese, where the rule has it. | 中文说明。",
     }
-    kinds = [*[pa.string()] * 4, pa.int64(), pa.int64(), pa.string()]
+    kinds = [*[pa.string()] * 4, pa.int64(), pa.int64(), *[pa.string()] * 3]
     return MetaTable(
         table_of(names, kinds, sorted(rows, key=lambda row: json.dumps(row, default=str))),
         "What was checked on the way into this release, and what was found. | 数据质量检查结果。",
@@ -305,14 +307,14 @@ def _quality_rows(
                 "rows_quarantined",
                 "landing",
                 entry.source,
-                "warn",
+                "warning",
                 entry.rows_read,
                 entry.rows_quarantined,
                 entry.file,
             )
         )
         rows.extend(
-            ("undeclared_column", "landing", entry.source, "warn", None, 1, f"{entry.file}: column {column}")
+            ("undeclared_column", "landing", entry.source, "warning", None, 1, f"{entry.file}: column {column}")
             for column in entry.undeclared_columns
         )
     for group in summarise(home, bank.name):
@@ -324,35 +326,44 @@ def _quality_rows(
                 "quarantine_reason",
                 "landing",
                 group.source,
-                "warn",
+                "warning",
                 None,
                 group.rows,
                 f"{where}{column}: {group.reason}{found}",
             )
         )
     rows.extend(
-        ("registrable_under_the_contract", "registration", table, "warn", None, count, f"{column}: {reason}")
+        ("registrable_under_the_contract", "registration", table, "warning", None, count, f"{column}: {reason}")
         for table, column, reason, count in connection.execute(
             "select table_name, column_name, reason, count(*) from bookkeeping.rejected_row group by all order by all"
         ).fetchall()
     )
     rows.extend(
-        ("code_translated", "registration", table, "warn", None, count, f"{column}: no translation for {code!r}")
-        for table, column, code, count in connection.execute(
-            "select table_name, column_name, code, sum(rows_found) from bookkeeping.untranslated_code "
+        (
+            "code_translated",
+            "registration",
+            table,
+            "warning",
+            None,
+            count,
+            f"{column}: code {code!r} is not in {code_table}",
+        )
+        for table, column, code_table, code, count in connection.execute(
+            "select table_name, column_name, code_table, source_code, sum(rows) from bookkeeping.untranslated_code "
             "group by all order by all"
         ).fetchall()
     )
     rows.extend(
-        (rule, "model", subject, severity, checked, failing, detail)
-        for rule, subject, severity, checked, failing, detail in connection.execute(
-            "select rule, subject, severity, checked_count, failing_count, detail from quality.quality_summary order by all"
+        (rule, "model", subject, severity, checked, failing, endangers, english, chinese)
+        for rule, subject, severity, checked, failing, endangers, english, chinese in connection.execute(
+            "select rule, subject, severity, checked_count, failing_count, endangers, meaning_en, meaning_zh "
+            "from quality.quality_summary order by all"
         ).fetchall()
     )
     rows.extend(
-        (name, "test", stage, "error" if status in ("fail", "error") else "warn", None, failures, status)
+        (name, "test", stage, "error" if status in ("fail", "error") else "warning", None, failures, status)
         for stage, name, status, failures in connection.execute(
             "select pass, name, status, failures from bookkeeping.check_result order by all"
         ).fetchall()
     )
-    return rows
+    return [(*row[:6], None, row[6], None) if len(row) == 7 else row for row in rows]

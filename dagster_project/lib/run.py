@@ -15,7 +15,7 @@ from rich.table import Table
 
 from dagster_project.lib import dbt
 from dagster_project.lib.build import current_build
-from dagster_project.lib.environment import Environment
+from dagster_project.lib.environment import Environment, bank_of
 from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.release import FILE_NAME
@@ -61,6 +61,7 @@ def run_daily_refresh(environment: Environment, console: Console) -> int:
         Exit code: 0 published, 1 a check or a step failed, 2 a mistake the user can mend.
     """
     started = time.monotonic()
+    bank_of(environment.source)  # a mistake in it is told here, before Dagster wraps it
     prepare_dagster(environment)
     console.print(f"Bank {environment.source}, data {environment.data}, home {environment.home}")
     dbt.prepare_manifest()
@@ -70,7 +71,7 @@ def run_daily_refresh(environment: Environment, console: Console) -> int:
     from dagster_project.definitions import definitions  # noqa: PLC0415
 
     with dg.DagsterInstance.get() as instance:
-        job = definitions().get_job_def("daily_refresh")
+        job = definitions().resolve_job_def("daily_refresh")
         result = job.execute_in_process(
             instance=instance, raise_on_error=False, run_config={"loggers": {"console": {"config": {}}}}
         )
@@ -129,7 +130,7 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
             "order by lift desc, rule_id limit 3"
         ).fetchall()
         warnings = connection.execute(
-            "select rule, subject, failing_count, detail from meta.quality "
+            "select rule, subject, failing_count, detail_en from meta.quality "
             "where failing_count > 0 and severity <> 'info' order by all limit 8"
         ).fetchall()
     table = Table("layer", "tables", "rows", box=None, pad_edge=False, title_justify="left")

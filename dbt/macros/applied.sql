@@ -5,7 +5,7 @@
 #}
 
 {% macro applied_table() -%}
-    bookkeeping.model_applied
+    {{ this.database }}.bookkeeping.model_applied
 {%- endmacro %}
 
 {% macro applied_settings() -%}
@@ -59,7 +59,7 @@
 
 {# After the insert, in the same transaction: writes how far the model has come. #}
 {% macro mark_applied(model_name, raw) -%}
-    create schema if not exists bookkeeping;
+    create schema if not exists {{ this.database }}.bookkeeping;
     create table if not exists {{ applied_table() }} (
         model varchar, batch bigint, as_of date, raw_rows bigint, settings varchar
     );

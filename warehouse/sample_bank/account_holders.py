@@ -20,6 +20,7 @@ def account_holders_table(
     seed: int,
     start: int,
     parameters: Parameters,
+    *,
     rows: IntegerArray,
     opened: IntegerArray,
 ) -> pa.Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -24,7 +26,8 @@ from warehouse.sample_bank.population import Population
 from warehouse.sample_bank.random_numbers import BooleanArray, Draws
 from warehouse.sample_bank.state import State
 
-Versions = dict[str, npt.NDArray[np.generic]]
+#: Columns of versions as the ledger collects them, by name.
+Versions = dict[str, npt.NDArray[Any]]
 
 #: Products that are only sold over the counter; the others follow the customer's habit.
 _AT_COUNTER = (MORTGAGE, BUSINESS_LOAN, PAYROLL, MERCHANT_QR)

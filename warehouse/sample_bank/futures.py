@@ -81,7 +81,7 @@ def _live_on(bank: BankAt, block: State, seed: int, months: int) -> Future:
     for offset in range(1, months + 1):
         month = Month(bank.month.number + offset)
         ledger = Ledger(state, month)
-        live_through(state, month, seed, bank.market, bank.settings.parameters, ledger)
+        live_through(state, month, seed=seed, market=bank.market, parameters=bank.settings.parameters, ledger=ledger)
         average.append(ledger.average_aum / 100)
         closed.append(state.mode == CLOSED)
         deceased.append((state.mode == DECEASED) | (state.notice_month > 0))

@@ -49,7 +49,7 @@ def generate(
     start: date = date(2024, 1, 1),
     seed: int = 1,
     formats: tuple[str, ...] = ("parquet",),
-    slice: tuple[int, int] | None = None,  # noqa: A002
+    slice: tuple[int, int] | None = None,
     truth_dir: str | Path | None = None,
     parameters: Parameters = DEFAULT_PARAMETERS,
     progress: Progress | None = None,
@@ -202,7 +202,7 @@ def _write_opening(block: State, simulation: Simulation, files: TableFiles, firs
         "account_holders",
         "account_holders",
         account_holders_table(
-            people, settings.seed, first.number, settings.parameters, old, block.opened_day[CURRENT, old]
+            people, settings.seed, first.number, settings.parameters, rows=old, opened=block.opened_day[CURRENT, old]
         ),
     )
     files.write("balances", "balances", balances_table(block, first.first_day - 1))
@@ -228,7 +228,12 @@ def _write_month(
             "account_holders",
             "account_holders",
             account_holders_table(
-                people, seed, settings.first_month.number, settings.parameters, joined, people.joined_day[joined]
+                people,
+                seed,
+                settings.first_month.number,
+                settings.parameters,
+                rows=joined,
+                opened=people.joined_day[joined],
             ),
         )
     complaints = ledger.complaints.collected()

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,36 @@ _IS_AUM = np.isin(np.arange(PRODUCT_COUNT), AUM_PRODUCTS)
 Days = IntegerArray | int
 
 
+@dataclass(frozen=True)
+class Posting:
+    """What kind of thing is booked, apart from whose, how much and when.
+
+    Parameters
+    ----------
+    tag
+        Names the posting, so that its clock time can be drawn.
+    kind
+        One of `KINDS`.
+    channel, counterparty
+        A name for all rows, or positions in `CHANNELS` and `COUNTERPARTIES`, one per row.
+    by
+        Who caused it, a position in `INITIATORS`.
+    hour, spread
+        Local time: between `hour` and `hour + spread`.
+    counter
+        Tells repeated postings of one tag and customer apart.
+    """
+
+    tag: str
+    kind: str
+    channel: str | IntegerArray = "batch"
+    by: int = BANK
+    counterparty: str | IntegerArray | None = None
+    hour: float = 9.0
+    spread: float = 0.0
+    counter: IntegerArray | int = 0
+
+
 class Ledger:
     """Books one month of the lives of the customers of one state.
 
@@ -49,54 +80,29 @@ class Ledger:
         self.month = month
         self.average_aum: FloatArray = state.aum().astype(float)
 
-    def post(
-        self,
-        tag: str,
-        rows: IntegerArray,
-        product: int,
-        amount: IntegerArray,
-        day: Days,
-        kind: str,
-        channel: str | IntegerArray = "batch",
-        by: int = BANK,
-        counterparty: str | IntegerArray | None = None,
-        hour: float = 9.0,
-        spread: float = 0.0,
-        counter: IntegerArray | int = 0,
-    ) -> None:
+    def post(self, posting: Posting, rows: IntegerArray, product: int, amount: IntegerArray, day: Days) -> None:
         """Book an amount on one account of each row.
 
         Parameters
         ----------
-        tag
-            Names the posting, so that its clock time can be drawn.
+        posting
+            What is booked.
         rows
             Positions of customers; a position may occur more than once.
         product
             Product of the account.
         amount
-            Cents, positive if the customer receives them. Zero amounts are not booked.
+            Cents, positive if the customer receives them. Zero amounts are not kept.
         day
             Day of the month, from 0.
-        kind
-            One of `KINDS`.
-        channel, counterparty
-            A name for all rows, or positions in `CHANNELS` and `COUNTERPARTIES`.
-        by
-            Who caused it, a position in `INITIATORS`.
-        hour, spread
-            Local time: between `hour` and `hour + spread`.
-        counter
-            Tells repeated postings of one tag and row apart.
         """
-        del tag, kind, channel, counterparty, hour, spread, counter
         np.add.at(self.state.balance[product], rows, amount)
         days = np.asarray(day, np.int64)
         if _IS_AUM[product]:
             weight = (self.month.days - days) / self.month.days
             self.average_aum += np.bincount(rows, amount * weight, len(self.average_aum))
-        if by == CUSTOMER:
-            np.maximum.at(self.state.last_act_day, rows, self.month.first_day + days)
+        if posting.by == CUSTOMER:
+            np.maximum.at(self.state.last_act_day, rows, np.where(amount != 0, self.month.first_day + days, 0))
 
     def open(self, rows: IntegerArray, product: int, day: Days) -> None:
         """Open an account of each row; rate, amount and maturity must stand in the state already."""
@@ -126,7 +132,7 @@ class Ledger:
 class Columns:
     """Columns of rows of one kind, collected in pieces."""
 
-    pieces: dict[str, list[npt.NDArray[np.generic]]] = field(default_factory=dict)
+    pieces: dict[str, list[npt.NDArray[Any]]] = field(default_factory=dict)
 
     def add(self, size: int, **columns: npt.ArrayLike) -> None:
         """Add rows; a scalar stands for a constant column."""
@@ -136,7 +142,7 @@ class Columns:
                 array = np.full(size, array)
             self.pieces.setdefault(name, []).append(array)
 
-    def collected(self) -> dict[str, npt.NDArray[np.generic]]:
+    def collected(self) -> dict[str, npt.NDArray[Any]]:
         """All rows in the order they were added; no key at all if there are none."""
         return {name: np.concatenate(pieces) for name, pieces in self.pieces.items()}
 
@@ -169,29 +175,17 @@ class RecordingLedger(Ledger):
         self.customers = Columns()
         self.complaints = Columns()
 
-    def post(
-        self,
-        tag: str,
-        rows: IntegerArray,
-        product: int,
-        amount: IntegerArray,
-        day: Days,
-        kind: str,
-        channel: str | IntegerArray = "batch",
-        by: int = BANK,
-        counterparty: str | IntegerArray | None = None,
-        hour: float = 9.0,
-        spread: float = 0.0,
-        counter: IntegerArray | int = 0,
-    ) -> None:
-        """Book an amount on one account of each row, and keep the posting. See `Ledger.post`."""
-        super().post(tag, rows, product, amount, day, kind, channel, by)
+    def post(self, posting: Posting, rows: IntegerArray, product: int, amount: IntegerArray, day: Days) -> None:
+        """Book an amount on one account of each row, and keep it. See `Ledger.post`."""
+        super().post(posting, rows, product, amount, day)
         booked = np.flatnonzero(amount)
         if len(booked) == 0:
             return
-        within = self._clock.uniform(tag, rows[booked], _pick(counter, booked)) if spread else 0.0
-        second = np.asarray((hour + spread * within) * 3600).astype(np.int64)
         kept = rows[booked]
+        within: FloatArray | float = 0.0
+        if posting.spread:
+            within = self._clock.uniform(posting.tag, kept, _pick(posting.counter, booked))
+        second = np.asarray((posting.hour + posting.spread * within) * 3600).astype(np.int64)
         self.postings.add(
             len(booked),
             row=kept,
@@ -199,10 +193,10 @@ class RecordingLedger(Ledger):
             sequence=self.state.sequence[product, kept],
             amount=amount[booked],
             second=_pick(np.asarray(day, np.int64), booked) * 86_400 + second,
-            kind=KINDS.index(kind),
-            channel=_pick(_codes(CHANNELS, channel, rows), booked),
-            by=by,
-            counterparty=_pick(_codes(COUNTERPARTIES, counterparty, rows), booked),
+            kind=KINDS.index(posting.kind),
+            channel=_pick(_codes(CHANNELS, posting.channel, rows), booked),
+            by=posting.by,
+            counterparty=_pick(_codes(COUNTERPARTIES, posting.counterparty, rows), booked),
         )
 
     def _keep_account(self, rows: IntegerArray, product: int, day: Days, hour: float, reason: str | None) -> None:
@@ -267,7 +261,6 @@ class RecordingLedger(Ledger):
 
 def is_salary_paid(state: State, product: int, rows: IntegerArray) -> npt.NDArray[np.bool_]:
     """Whether a salary is paid into the accounts of a product: into demand accounts with an open payroll service."""
-
     if product != CURRENT:
         return np.zeros(len(rows), np.bool_)
     paid: npt.NDArray[np.bool_] = state.is_open[PAYROLL, rows]

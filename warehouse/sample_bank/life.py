@@ -11,13 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from warehouse.sample_bank.dates import Month
-from warehouse.sample_bank.ledger import BANK, CHANNELS, COUNTERPARTIES, CUSTOMER, THIRD_PARTY, Ledger
+from warehouse.sample_bank.ledger import BANK, CHANNELS, COUNTERPARTIES, CUSTOMER, THIRD_PARTY, Ledger, Posting
 from warehouse.sample_bank.market_rates import Market
 from warehouse.sample_bank.parameters import (
     AUM_PRODUCTS,
-    BUSINESS_LOAN,
     CASH_WEALTH,
-    CONSUMER_LOAN,
     CREDIT_CARD,
     CURRENT,
     FUND_BOND,
@@ -35,7 +33,6 @@ from warehouse.sample_bank.parameters import (
     PRODUCT_COUNT,
     PRODUCTS,
     SERVICE_PRODUCTS,
-    WEALTH_180,
     Parameters,
 )
 from warehouse.sample_bank.random_numbers import BooleanArray, Draws, FloatArray, IntegerArray
@@ -114,7 +111,7 @@ def hazard_of(drivers: dict[str, FloatArray], parameters: Parameters) -> FloatAr
 
 
 def live_through(
-    state: State, month: Month, seed: int, market: Market, parameters: Parameters, ledger: Ledger
+    state: State, month: Month, *, seed: int, market: Market, parameters: Parameters, ledger: Ledger
 ) -> MonthRecord:
     """Step a state through one month.
 
@@ -136,14 +133,14 @@ def live_through(
     MonthRecord
         What was decided, by position of customers.
     """
-    return _MonthOfLife(state, month, seed, market, parameters, ledger).live()
+    return _MonthOfLife(state, month, seed=seed, market=market, parameters=parameters, ledger=ledger).live()
 
 
 class _MonthOfLife:
     """The steps of a month, in their order. Rows are positions of customers; money is in cents."""
 
     def __init__(
-        self, state: State, month: Month, seed: int, market: Market, parameters: Parameters, ledger: Ledger
+        self, state: State, month: Month, *, seed: int, market: Market, parameters: Parameters, ledger: Ledger
     ) -> None:
         self.state = state
         self.people = state.people
@@ -189,7 +186,8 @@ class _MonthOfLife:
         position = self.draws.uniform(f"channel {tag}", rows, counter)
         at_counter = self.people.counter_share[rows]
         on_web = at_counter + (1 - at_counter) * self.people.web_share[rows]
-        return np.where(position < at_counter, _COUNTER, np.where(position < on_web, _WEB, _MOBILE))
+        channel: IntegerArray = np.where(position < at_counter, _COUNTER, np.where(position < on_web, _WEB, _MOBILE))
+        return channel
 
     def _day(self, tag: str, rows: IntegerArray, first: int, last: int) -> IntegerArray:
         """Days of the month, evenly from `first` to `last`."""
@@ -200,7 +198,7 @@ class _MonthOfLife:
 
     def _spend(self, rows: IntegerArray, wanted: IntegerArray) -> IntegerArray:
         """Take from the budget what is there of what is wanted; rows must be distinct."""
-        taken = np.minimum(wanted, self.budget[rows])
+        taken: IntegerArray = np.minimum(wanted, self.budget[rows])
         self.budget[rows] -= taken
         return taken
 
@@ -213,14 +211,32 @@ class _MonthOfLife:
         hour: float = 8.5,
     ) -> None:
         """Money of the customer arrives from another bank."""
-        self.ledger.post(tag, rows, CURRENT, amount, day, "transfer", "batch", CUSTOMER, "bank", hour, 0.4)
+        self.ledger.post(
+            Posting(tag, "transfer", channel="batch", by=CUSTOMER, counterparty="bank", hour=hour, spread=0.4),
+            rows,
+            CURRENT,
+            amount,
+            day,
+        )
 
     def _depart(
         self, tag: str, rows: IntegerArray, amount: IntegerArray, day: IntegerArray, counterparty: str = "bank"
     ) -> None:
         """Money of the customer goes to another bank or a money fund, in the afternoon."""
         self.ledger.post(
-            tag, rows, CURRENT, -amount, day, "transfer", self._channel(tag, rows), CUSTOMER, counterparty, 16.0, 3.0
+            Posting(
+                tag,
+                "transfer",
+                channel=self._channel(tag, rows),
+                by=CUSTOMER,
+                counterparty=counterparty,
+                hour=16.0,
+                spread=3.0,
+            ),
+            rows,
+            CURRENT,
+            -amount,
+            day,
         )
         np.add.at(self.outflow, rows, amount)
         if counterparty in ("wallet", "money_fund"):
@@ -233,6 +249,7 @@ class _MonthOfLife:
         product: int,
         amount: IntegerArray,
         day: IntegerArray | int,
+        *,
         hour: float = 10.0,
         spread: float = 4.0,
         by: int = CUSTOMER,
@@ -246,8 +263,20 @@ class _MonthOfLife:
             kind = "insurance_premium"
         else:
             kind = "wealth_buy" if (amount > 0).any() else "wealth_redeem"
-        self.ledger.post(tag, rows, CURRENT, -amount, day, kind, channel, by, "own", hour, spread)
-        self.ledger.post(tag, rows, product, amount, day, kind, channel, by, "own", hour, spread)
+        self.ledger.post(
+            Posting(tag, kind, channel=channel, by=by, counterparty="own", hour=hour, spread=spread),
+            rows,
+            CURRENT,
+            -amount,
+            day,
+        )
+        self.ledger.post(
+            Posting(tag, kind, channel=channel, by=by, counterparty="own", hour=hour, spread=spread),
+            rows,
+            product,
+            amount,
+            day,
+        )
 
     # Steps.
 
@@ -266,7 +295,11 @@ class _MonthOfLife:
         paid_in = np.maximum(first.astype(np.int64), 1_000)
         by_cash, by_transfer = rows[cash], rows[~cash]
         self.ledger.post(
-            "first cash", by_cash, CURRENT, paid_in[cash], day[cash], "deposit", "counter", CUSTOMER, None, 9.0, 6.0
+            Posting("first cash", "deposit", channel="counter", by=CUSTOMER, counterparty=None, hour=9.0, spread=6.0),
+            by_cash,
+            CURRENT,
+            paid_in[cash],
+            day[cash],
         )
         self._arrive("first transfer", by_transfer, paid_in[~cash], day[~cash], 12.0)
         state.wallet_share[rows] = usual_wallet_share(people)[rows]
@@ -384,17 +417,19 @@ class _MonthOfLife:
         retired = people.group[rows] == _RETIREES
         for kind, chosen in (("pension", retired), ("salary", ~retired)):
             self.ledger.post(
-                kind,
+                Posting(
+                    kind,
+                    kind,
+                    channel="batch",
+                    by=THIRD_PARTY,
+                    counterparty="employer" if kind == "salary" else "other",
+                    hour=9.0,
+                    spread=2.0,
+                ),
                 rows[chosen],
                 CURRENT,
                 np.rint(np.maximum(amount[chosen], 10_000)).astype(np.int64),
                 day[chosen],
-                kind,
-                "batch",
-                THIRD_PARTY,
-                "employer" if kind == "salary" else "other",
-                9.0,
-                2.0,
             )
 
         merchants = lively & state.is_open[MERCHANT_QR]
@@ -403,18 +438,20 @@ class _MonthOfLife:
         for week in range(4):
             turnover = income[rows] * 0.25 * quiet * np.exp(0.35 * self.draws.normal("turnover", rows, week))
             self.ledger.post(
-                "turnover",
+                Posting(
+                    "turnover",
+                    "deposit",
+                    channel="batch",
+                    by=THIRD_PARTY,
+                    counterparty="merchant",
+                    hour=23.0,
+                    spread=0.5,
+                    counter=week,
+                ),
                 rows,
                 CURRENT,
                 np.rint(turnover * self._presence()[rows]).astype(np.int64),
                 6 + 7 * week,
-                "deposit",
-                "batch",
-                THIRD_PARTY,
-                "merchant",
-                23.0,
-                0.5,
-                week,
             )
 
         # Wages, pensions and allowances that are paid elsewhere are brought here once a month, by most.
@@ -445,15 +482,39 @@ class _MonthOfLife:
         cents = np.maximum(np.rint(amount), 100).astype(np.int64)
         deposits = np.flatnonzero(cash)
         self.ledger.post(
-            f"{tag} cash", rows[deposits], CURRENT, cents[deposits] // 10_000 * 10_000, day[deposits], "deposit",
-            "counter", CUSTOMER, None, 9.0, 8.0, counter[deposits],
-        )  # fmt: skip
+            Posting(
+                f"{tag} cash",
+                "deposit",
+                channel="counter",
+                by=CUSTOMER,
+                counterparty=None,
+                hour=9.0,
+                spread=8.0,
+                counter=counter[deposits],
+            ),
+            rows[deposits],
+            CURRENT,
+            cents[deposits] // 10_000 * 10_000,
+            day[deposits],
+        )
         for by, chosen in ((CUSTOMER, own & ~cash), (THIRD_PARTY, ~own & ~cash)):
             kept = np.flatnonzero(chosen)
             self.ledger.post(
-                f"{tag} {by}", rows[kept], CURRENT, cents[kept], day[kept], "transfer", "batch", by,
-                source[kept], 8.0, 14.0, counter[kept],
-            )  # fmt: skip
+                Posting(
+                    f"{tag} {by}",
+                    "transfer",
+                    channel="batch",
+                    by=by,
+                    counterparty=source[kept],
+                    hour=8.0,
+                    spread=14.0,
+                    counter=counter[kept],
+                ),
+                rows[kept],
+                CURRENT,
+                cents[kept],
+                day[kept],
+            )
 
     def _presence(self) -> FloatArray:
         """How much of a customer's ordinary activity still happens here."""
@@ -498,28 +559,20 @@ class _MonthOfLife:
             pays = (short == 0) | brings
             paying, paid = rows[pays], due[pays]
             self.budget[paying] -= np.minimum(paid, self.budget[paying])
-            self.ledger.post(f"loan interest {product}", rows, product, -interest, day, "interest", hour=1.0)
+            self.ledger.post(Posting(f"loan interest {product}", "interest", hour=1.0), rows, product, -interest, day)
             self.ledger.post(
-                f"instalment {product}",
+                Posting(f"instalment {product}", "loan_repayment", by=BANK, counterparty="own", hour=9.5),
                 paying,
                 CURRENT,
                 -paid,
                 day[pays],
-                "loan_repayment",
-                by=BANK,
-                counterparty="own",
-                hour=9.5,
             )
             self.ledger.post(
-                f"instalment {product}",
+                Posting(f"instalment {product}", "loan_repayment", by=BANK, counterparty="own", hour=9.5),
                 paying,
                 product,
                 paid,
                 day[pays],
-                "loan_repayment",
-                by=BANK,
-                counterparty="own",
-                hour=9.5,
             )
             finished = paying[state.balance[product, paying] >= 0]
             self.ledger.close(finished, product, 9 + self.people.salary_day[finished] % 12, "matured")
@@ -539,12 +592,24 @@ class _MonthOfLife:
         wanted = np.where(partly, statement // 5, statement)
         paid = self._spend(rows, np.maximum(wanted, 0))
         day = 7 + people.salary_day[rows] // 2
-        self.ledger.post("card payment", rows, CURRENT, -paid, day, "payment", "batch", BANK, "own", 10.0)
-        self.ledger.post("card payment", rows, CREDIT_CARD, paid, day, "payment", "batch", BANK, "own", 10.0)
+        self.ledger.post(
+            Posting("card payment", "payment", channel="batch", by=BANK, counterparty="own", hour=10.0),
+            rows,
+            CURRENT,
+            -paid,
+            day,
+        )
+        self.ledger.post(
+            Posting("card payment", "payment", channel="batch", by=BANK, counterparty="own", hour=10.0),
+            rows,
+            CREDIT_CARD,
+            paid,
+            day,
+        )
         carried = statement - paid
         # 0.05 % a day is the customary rate of card interest.
         interest = np.rint(carried * 0.0005 * 30).astype(np.int64)
-        self.ledger.post("card interest", rows, CREDIT_CARD, -interest, month.days - 1, "interest", hour=2.0)
+        self.ledger.post(Posting("card interest", "interest", hour=2.0), rows, CREDIT_CARD, -interest, month.days - 1)
 
         rate = np.array([group.card_purchases for group in GROUPS])[people.group] * people.activity * self._presence()
         count = np.where(holders & (people.joined_month < month.number), self.draws.poisson("card", rate, most=8), 0)
@@ -562,9 +627,21 @@ class _MonthOfLife:
             at_till = self.draws.happens("card at till", 0.4, buyers, counter)
             channel = np.where(at_till, CHANNELS.index("pos"), _MOBILE)
             self.ledger.post(
-                "card purchase", buyers, CREDIT_CARD, -cents, day, "purchase", channel, CUSTOMER, "merchant",
-                8.0, 14.0, counter,
-            )  # fmt: skip
+                Posting(
+                    "card purchase",
+                    "purchase",
+                    channel=channel,
+                    by=CUSTOMER,
+                    counterparty="merchant",
+                    hour=8.0,
+                    spread=14.0,
+                    counter=counter,
+                ),
+                buyers,
+                CREDIT_CARD,
+                -cents,
+                day,
+            )
         state.card_statement = np.where(state.is_open[CREDIT_CARD], np.maximum(-state.balance[CREDIT_CARD], 0), 0)
 
     def _closings(self) -> None:
@@ -593,8 +670,20 @@ class _MonthOfLife:
         owed = -state.balance[CREDIT_CARD, owners]
         missing = np.maximum(owed - state.balance[CURRENT, owners], 0)
         self._arrive("to clear the card", owners, missing, on)
-        self.ledger.post("card cleared", owners, CURRENT, -owed, on, "payment", "batch", CUSTOMER, "own", 13.0)
-        self.ledger.post("card cleared", owners, CREDIT_CARD, owed, on, "payment", "batch", CUSTOMER, "own", 13.0)
+        self.ledger.post(
+            Posting("card cleared", "payment", channel="batch", by=CUSTOMER, counterparty="own", hour=13.0),
+            owners,
+            CURRENT,
+            -owed,
+            on,
+        )
+        self.ledger.post(
+            Posting("card cleared", "payment", channel="batch", by=CUSTOMER, counterparty="own", hour=13.0),
+            owners,
+            CREDIT_CARD,
+            owed,
+            on,
+        )
         self.ledger.close(owners, CREDIT_CARD, on, "customer_request")
         state.card_statement[owners] = 0
         self._empty_current("closing", rows, day, "customer_request", CUSTOMER)
@@ -605,12 +694,23 @@ class _MonthOfLife:
         """Pay out the last interest and the balance of the demand account, and close it."""
         state = self.state
         interest = np.rint(state.balance[CURRENT, rows] * _DEMAND_RATE / 8).astype(np.int64)
-        self.ledger.post(f"{tag} interest", rows, CURRENT, interest, day, "interest", hour=15.0)
+        self.ledger.post(Posting(f"{tag} interest", "interest", hour=15.0), rows, CURRENT, interest, day)
         rest = state.balance[CURRENT, rows].copy()
         self.ledger.post(
-            f"{tag} rest", rows, CURRENT, -rest, day, "transfer", "counter", by,
-            "bank" if by == CUSTOMER else "household", 20.5, 0.4,
-        )  # fmt: skip
+            Posting(
+                f"{tag} rest",
+                "transfer",
+                channel="counter",
+                by=by,
+                counterparty="bank" if by == CUSTOMER else "household",
+                hour=20.5,
+                spread=0.4,
+            ),
+            rows,
+            CURRENT,
+            -rest,
+            day,
+        )
         self.outflow[rows] += rest
         self.budget[rows] = 0
         self.ledger.close(rows, CURRENT, day, reason)
@@ -624,8 +724,8 @@ class _MonthOfLife:
             is_broken = self.month.first_day + day < state.matures_day[product, rows]
             rate = np.where(is_broken, _DEMAND_RATE, state.rate[product, rows])
             interest = np.rint(state.balance[product, rows] * rate * held / 365).astype(np.int64)
-            self.ledger.post(f"{tag} interest", rows, product, interest, day, "interest", hour=9.0)
-        self._move(tag, rows, product, -state.balance[product, rows].copy(), day, 9.5, 2.0)
+            self.ledger.post(Posting(f"{tag} interest", "interest", hour=9.0), rows, product, interest, day)
+        self._move(tag, rows, product, -state.balance[product, rows].copy(), day, hour=9.5, spread=2.0)
 
     def _take_out(self, rows: IntegerArray, share: FloatArray | float, tag: str) -> None:
         """Send a share of the liquid money to another bank; deposits are broken for it, each with that chance."""
@@ -652,7 +752,7 @@ class _MonthOfLife:
                 self.ledger.close(rows[held], product, day[held], "customer_request")
             else:
                 amount = np.floor(state.balance[product, rows[held]] * shares[held]).astype(np.int64)
-                self._move(f"{tag} {product}", rows[held], product, -amount, day[held], 9.5, 2.0)
+                self._move(f"{tag} {product}", rows[held], product, -amount, day[held], hour=9.5, spread=2.0)
                 freed[held] += amount
         own = self._spend(rows, np.floor(self.budget[rows] * shares).astype(np.int64))
         self._depart(tag, rows, freed + own, day)
@@ -710,7 +810,7 @@ class _MonthOfLife:
         season = 1.15 if month.is_before_spring_festival or month.of_year in (6, 11) else 1.0
         excess = self.budget - state.demand_target - self._parked()
         plan = income * parameters.spending_share * season * np.exp(0.2 * self.draws.normal("spending"))
-        # Households keep a buffer: beyond what is needed at hand a third is spent besides, below it life is made cheaper.
+        # Households keep a buffer: beyond what is needed at hand a third is spent besides, below it life gets cheaper.
         plan = np.maximum(plan + 0.3 * excess, 0.2 * plan)
         limit = np.minimum(plan, np.maximum(self.budget - self._parked(), 0))
         taste = people.wallet_taste
@@ -751,7 +851,7 @@ class _MonthOfLife:
             if tag == "cash":
                 amount = amount // 10_000 * 10_000
             amount[amount < 100] = 0
-            self._post_spending(tag, rows, counter, amount, kind, counterparty)
+            self._post_spending(tag, rows, counter, amount, kind=kind, counterparty=counterparty)
 
     def _post_spending(
         self,
@@ -759,6 +859,7 @@ class _MonthOfLife:
         rows: IntegerArray,
         counter: IntegerArray,
         amount: IntegerArray,
+        *,
         kind: str,
         counterparty: str | None,
     ) -> None:
@@ -782,18 +883,20 @@ class _MonthOfLife:
             sides = np.where(position < 0.3, codes[0], np.where(position < 0.3 + elsewhere, codes[1], codes[2]))
         late = tag in ("purchase", "wallet")
         self.ledger.post(
-            tag,
+            Posting(
+                tag,
+                kind,
+                channel=channel,
+                by=CUSTOMER,
+                counterparty=sides,
+                hour=8.0 if late else 9.0,
+                spread=14.0 if late else 8.0,
+                counter=counter,
+            ),
             rows,
             CURRENT,
             -amount,
             day,
-            kind,
-            channel,
-            CUSTOMER,
-            sides,
-            8.0 if late else 9.0,
-            14.0 if late else 8.0,
-            counter,
         )
         spent = np.bincount(rows, amount, len(self.state)).astype(np.int64)
         self.budget -= spent
@@ -822,9 +925,9 @@ class _MonthOfLife:
             day = np.maximum(state.matures_day[product, rows] - month.first_day, 0)
             term = PRODUCTS[product].term_days or 1
             interest = np.rint(state.balance[product, rows] * state.rate[product, rows] * term / 365).astype(np.int64)
-            self.ledger.post(f"yield {product}", rows, product, interest, day, "interest", hour=0.5)
+            self.ledger.post(Posting(f"yield {product}", "interest", hour=0.5), rows, product, interest, day)
             proceeds = state.balance[product, rows].copy()
-            self._move(f"matures {product}", rows, product, -proceeds, day, 1.0, 0.0, BANK)
+            self._move(f"matures {product}", rows, product, -proceeds, day, hour=1.0, spread=0.0, by=BANK)
             self.ledger.close(rows, product, day, "matured")
 
             gone = self._in_mode(DRAINING, LEFT)[rows]
@@ -835,8 +938,8 @@ class _MonthOfLife:
             )
 
             active = state.mode[rows] == ACTIVE
-            odds = parameters.rebooked_at_once / (1 - parameters.rebooked_at_once)
-            odds = odds * parameters.rebooking_loyalty ** people.loyalty[rows]
+            usual_odds = parameters.rebooked_at_once / (1 - parameters.rebooked_at_once)
+            odds = usual_odds * parameters.rebooking_loyalty ** people.loyalty[rows]
             position = self.draws.uniform(f"after maturity {product}", rows)
             at_once = active & (position < odds / (1 + odds))
             elsewhere = (
@@ -893,7 +996,7 @@ class _MonthOfLife:
     ) -> None:
         """Open an account and move its first amount in from the demand account."""
         self.ledger.open(rows, product, day)
-        self._move(tag, rows, product, amount, day, 11.0, 4.0)
+        self._move(tag, rows, product, amount, day, hour=11.0, spread=4.0)
 
     def _openings(self) -> None:
         """New products that were wanted, and what was waiting after a maturity or a loan's end."""
@@ -943,40 +1046,40 @@ class _MonthOfLife:
 
     def _open_loan(self, rows: IntegerArray, product: int, day: IntegerArray) -> None:
         state = self.state
-        terms = loan_terms(product, self.people, rows, self.month.number, self.market, self.draws)
+        terms = loan_terms(product, self.people, rows, month=self.month.number, market=self.market, draws=self.draws)
         state.contract_amount[product, rows] = terms.principal
         state.rate[product, rows] = terms.rate
         state.payment[product, rows] = terms.payment
         state.matures_day[product, rows] = self.month.first_day + day + terms.term_days
         self.ledger.open(rows, product, day)
         self.ledger.post(
-            f"drawdown {product}",
+            Posting(f"drawdown {product}", "loan_drawdown", by=CUSTOMER, counterparty="own", hour=11.0),
             rows,
             product,
             -terms.principal,
             day,
-            "loan_drawdown",
-            by=CUSTOMER,
-            counterparty="own",
-            hour=11.0,
         )
         self.ledger.post(
-            f"drawdown {product}",
+            Posting(f"drawdown {product}", "loan_drawdown", by=CUSTOMER, counterparty="own", hour=11.0),
             rows,
             CURRENT,
             terms.principal,
             day,
-            "loan_drawdown",
-            by=CUSTOMER,
-            counterparty="own",
-            hour=11.0,
         )
         # A home's seller is paid at once; of other loans most is spent on what they were taken for.
         used = terms.principal
         if product != MORTGAGE:
             used = np.floor(used * (0.7 + 0.3 * self.draws.uniform(f"used {product}", rows))).astype(np.int64)
         to = "other" if product == MORTGAGE else "merchant"
-        self.ledger.post(f"used {product}", rows, CURRENT, -used, day, "payment", "counter", CUSTOMER, to, 14.0, 3.0)
+        self.ledger.post(
+            Posting(
+                f"used {product}", "payment", channel="counter", by=CUSTOMER, counterparty=to, hour=14.0, spread=3.0
+            ),
+            rows,
+            CURRENT,
+            -used,
+            day,
+        )
 
     def _sweeps(self) -> None:
         """Surplus is invested or carried elsewhere; a shortage is filled from wealth or from another bank."""
@@ -1040,15 +1143,15 @@ class _MonthOfLife:
         if month.is_quarter_end:
             rows = np.flatnonzero(here & state.is_open[CURRENT] & (state.opened_day[CURRENT] < month.first_day))
             interest = np.rint(self.budget[rows] * _DEMAND_RATE / 4).astype(np.int64)
-            self.ledger.post("demand interest", rows, CURRENT, interest, 19, "interest", hour=23.5)
+            self.ledger.post(Posting("demand interest", "interest", hour=23.5), rows, CURRENT, interest, 19)
             feed = self.draws.happens("message fee", 0.2, rows)
             fee_rows = rows[feed]
             fee = np.where(self.budget[fee_rows] >= 600, 600, 0)
             self.budget[fee_rows] -= fee
-            self.ledger.post("message fee", fee_rows, CURRENT, -fee, 20, "fee", hour=3.0)
+            self.ledger.post(Posting("message fee", "fee", hour=3.0), fee_rows, CURRENT, -fee, 20)
         rows = np.flatnonzero(here & state.is_open[CASH_WEALTH])
         earned = np.rint(state.balance[CASH_WEALTH, rows] * state.rate[CASH_WEALTH, rows] / 12).astype(np.int64)
-        self.ledger.post("cash wealth yield", rows, CASH_WEALTH, earned, last, "interest", hour=23.6)
+        self.ledger.post(Posting("cash wealth yield", "interest", hour=23.6), rows, CASH_WEALTH, earned, last)
         # The yield of daily wealth floats with the posted rate.
         state.rate[CASH_WEALTH, rows] += 0.25 * (
             self.market.own(CASH_WEALTH, month.number) - state.rate[CASH_WEALTH, rows]
@@ -1057,11 +1160,15 @@ class _MonthOfLife:
             rows = np.flatnonzero(here & state.is_open[product])
             change = state.balance[product, rows] * self.market.monthly_return(product, month.number)
             self.ledger.post(
-                f"value {product}", rows, product, np.rint(change).astype(np.int64), last, "revaluation", hour=23.7
+                Posting(f"value {product}", "revaluation", hour=23.7),
+                rows,
+                product,
+                np.rint(change).astype(np.int64),
+                last,
             )
         rows = np.flatnonzero(here & state.is_open[INSURANCE] & _has_anniversary(state.opened_day[INSURANCE], month))
         earned = np.rint(state.balance[INSURANCE, rows] * state.rate[INSURANCE, rows]).astype(np.int64)
-        self.ledger.post("insurance value", rows, INSURANCE, earned, last, "interest", hour=23.8)
+        self.ledger.post(Posting("insurance value", "interest", hour=23.8), rows, INSURANCE, earned, last)
 
     def _estates(self) -> None:
         """Accounts of the dead are paid out to the heirs some months later."""
@@ -1082,20 +1189,26 @@ class _MonthOfLife:
             elif product not in SERVICE_PRODUCTS:
                 owed = -state.balance[product, owners]
                 self.ledger.post(
-                    f"estate {product}",
+                    Posting(
+                        f"estate {product}",
+                        "loan_repayment" if product in LOAN_PRODUCTS else "payment",
+                        by=THIRD_PARTY,
+                        counterparty="household",
+                        hour=23.85,
+                    ),
                     owners,
                     product,
                     owed,
                     on,
-                    "loan_repayment" if product in LOAN_PRODUCTS else "payment",
-                    by=THIRD_PARTY,
-                    counterparty="household",
-                    hour=23.85,
                 )
             self.ledger.close(owners, product, on, "death")
         rest = state.balance[CURRENT, rows].copy()
         self.ledger.post(
-            "estate rest", rows, CURRENT, -rest, day, "transfer", "counter", THIRD_PARTY, "household", 23.95
+            Posting("estate rest", "transfer", channel="counter", by=THIRD_PARTY, counterparty="household", hour=23.95),
+            rows,
+            CURRENT,
+            -rest,
+            day,
         )
         self.ledger.close(rows, CURRENT, day, "death")
         state.pending_month[:, rows] = 0
@@ -1106,7 +1219,7 @@ class _MonthOfLife:
         kind = "transfer" if PRODUCTS[product].category == "deposit_term" else "wealth_redeem"
         for account, cents in ((product, -amount), (CURRENT, amount)):
             self.ledger.post(
-                f"estate {product}", rows, account, cents, day, kind, by=BANK, counterparty="own", hour=23.9
+                Posting(f"estate {product}", kind, by=BANK, counterparty="own", hour=23.9), rows, account, cents, day
             )
 
     def _close_month(self) -> None:
@@ -1139,4 +1252,5 @@ def _repeated(count: IntegerArray) -> tuple[IntegerArray, IntegerArray]:
 def _has_anniversary(day: IntegerArray, month: Month) -> BooleanArray:
     """Whether the month is a yearly return of a day, counted in months of 30.44 days since it."""
     elapsed = np.floor((month.last_day - day) / 30.436875)
-    return (elapsed > 0) & (elapsed % 12 == 0)
+    returns: BooleanArray = (elapsed > 0) & (elapsed % 12 == 0)
+    return returns

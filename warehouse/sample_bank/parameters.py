@@ -106,40 +106,20 @@ class Group:
     demand_weight: float
 
 
-def _products(
-    term_3m: float,
-    term_1y: float,
-    cash_wealth: float,
-    wealth_180: float,
-    fund_mixed: float,
-    fund_bond: float,
-    gold: float,
-    credit_card: float,
-    mortgage: float,
-    consumer_loan: float,
-    business_loan: float,
-    payroll: float,
-    merchant_qr: float,
-) -> dict[int, float]:
-    # Three-year deposits and insurance depend on age alone (AGE_FACTORS): that is what makes Simpson's pair.
-    return {
-        CURRENT: 1.0,
-        TERM_3M: term_3m,
-        TERM_1Y: term_1y,
-        TERM_3Y: 1.0,
-        CASH_WEALTH: cash_wealth,
-        WEALTH_180: wealth_180,
-        FUND_MIXED: fund_mixed,
-        FUND_BOND: fund_bond,
-        INSURANCE: 1.0,
-        GOLD: gold,
-        CREDIT_CARD: credit_card,
-        MORTGAGE: mortgage,
-        CONSUMER_LOAN: consumer_loan,
-        BUSINESS_LOAN: business_loan,
-        PAYROLL: payroll,
-        MERCHANT_QR: merchant_qr,
-    }
+_BY_GROUP = (
+    TERM_3M, TERM_1Y, CASH_WEALTH, WEALTH_180, FUND_MIXED, FUND_BOND, GOLD,
+    CREDIT_CARD, MORTGAGE, CONSUMER_LOAN, BUSINESS_LOAN, PAYROLL, MERCHANT_QR,
+)  # fmt: skip
+
+
+def _products(*shares: float) -> dict[int, float]:
+    """Shares of a group that want the products of `_BY_GROUP`.
+
+    Everybody has a demand account. Three-year deposits and insurance depend on age alone (`AGE_FACTORS`): that is
+    what makes Simpson's pair.
+    """
+    wanted = {CURRENT: 1.0, TERM_3Y: 1.0, INSURANCE: 1.0} | dict(zip(_BY_GROUP, shares, strict=True))
+    return dict(sorted(wanted.items()))
 
 
 #: Incomes: average annual wages 2023 of the National Bureau of Statistics (urban private units 68,340, non-private
@@ -253,7 +233,7 @@ class Hazard:
     rate_gap: float = 1.2
     #: The salary came last more than a month and at most 6 months ago: it is paid elsewhere now (x 6).
     salary_moved: float = 1.8
-    #: Share of what leaves that goes to wallets and money funds, smoothed over about 4 months (0 to 1; x 4 from 0 to 1).
+    #: Share of what leaves that goes to wallets and money funds, smoothed over some 4 months (0 to 1; x 4 from 0 to 1).
     wallet_outflow: float = 1.4
     #: ln(1 + years with the bank): habit; two thirds of newcomers' hazard after 3 years.
     tenure: float = -0.30
@@ -348,7 +328,7 @@ class Parameters:
     death_at_30: float = 0.0003
     death_growth: float = 0.092
 
-    # The market of rates (fractions per year): a mean-reverting walk per calendar month; own rates follow 4 months late.
+    # The market of rates (fractions per year): a mean-reverting walk per calendar month; own rates follow late.
     competitor_term_3m: float = 0.0140
     competitor_term_1y: float = 0.0185
     competitor_term_3y: float = 0.0245

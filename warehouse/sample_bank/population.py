@@ -78,7 +78,7 @@ def joining_month(numbers: IntegerArray, start: int, seed: int, parameters: Para
     return np.where(position < 1, 0, start + np.clip(later, 0, parameters.horizon_months - 1))
 
 
-def life_numbers(first: int, last: int, start: int, end: int, seed: int, parameters: Parameters) -> IntegerArray:
+def life_numbers(first: int, last: int, start: int, end: int, *, seed: int, parameters: Parameters) -> IntegerArray:
     """Life numbers of the customers from position `first` up to but not including `last`.
 
     Customers are all lives that join before the month `end`, in the order of their numbers. So the first thousand
@@ -115,7 +115,7 @@ def _opening_months(
     draws: Draws,
     parameters: Parameters,
 ) -> tuple[IntegerArray, FloatArray]:
-    """Month in which each wanted product is opened, and for those held at the start the point between joining and start.
+    """Month in which each wanted product is opened; for those held at the start, the point between joining and start.
 
     Whether a product is already held does not depend on which, so that the lift of two wants is the lift of two
     holdings. A consequent that comes in order waits for its antecedent.

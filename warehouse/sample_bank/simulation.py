@@ -111,7 +111,9 @@ class Simulation:
         self.market = Market(settings.seed, settings.parameters)
         first, last = settings.part or (0, settings.customers)
         start = settings.first_month.number
-        numbers = life_numbers(first, last, start, start + settings.months, settings.seed, settings.parameters)
+        numbers = life_numbers(
+            first, last, start, start + settings.months, seed=settings.seed, parameters=settings.parameters
+        )
         self.blocks = [
             opening_state(
                 draw_population(
@@ -120,7 +122,6 @@ class Simulation:
                 start,
                 settings.seed,
                 self.market,
-                settings.parameters,
             )
             for position in range(0, len(numbers), BLOCK_CUSTOMERS)
         ]
@@ -128,7 +129,14 @@ class Simulation:
     def step(self, block: State, month: Month, ledger: Ledger) -> MonthRecord:
         """Live one block through a month."""
         settings = self.settings
-        return live_through(block, month, settings.seed, self.market, settings.parameters, ledger)
+        return live_through(
+            block,
+            month,
+            seed=settings.seed,
+            market=self.market,
+            parameters=settings.parameters,
+            ledger=ledger,
+        )
 
     def live(self, month: Month) -> Iterator[tuple[State, RecordingLedger, MonthRecord]]:
         """Live all blocks through a month, one after the other, with everything recorded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -11,7 +12,6 @@ from warehouse.sample_bank.dates import Month
 from warehouse.sample_bank.market_rates import Market
 from warehouse.sample_bank.parameters import (
     AUM_PRODUCTS,
-    BUSINESS_LOAN,
     CASH_WEALTH,
     CONSUMER_LOAN,
     CREDIT_CARD,
@@ -24,7 +24,6 @@ from warehouse.sample_bank.parameters import (
     PAYROLL,
     PRODUCT_COUNT,
     PRODUCTS,
-    Parameters,
 )
 from warehouse.sample_bank.population import HELD_AT_START, Population
 from warehouse.sample_bank.random_numbers import BooleanArray, Draws, FloatArray, IntegerArray
@@ -79,21 +78,19 @@ class State:
 
     def copy(self) -> State:
         """A state that can be stepped without changing this one; the people are shared, they do not change."""
-        return State(
-            **{
-                field.name: getattr(self, field.name) if field.name == "people" else getattr(self, field.name).copy()
-                for field in fields(self)
-            }
-        )
+        copied = copy(self)
+        for field in fields(self):
+            if field.name != "people":
+                setattr(copied, field.name, getattr(self, field.name).copy())
+        return copied
 
     def rows(self, rows: IntegerArray) -> State:
         """The state of some of the customers."""
-        return State(
-            **{
-                field.name: self.people.rows(rows) if field.name == "people" else getattr(self, field.name)[..., rows]
-                for field in fields(self)
-            }
-        )
+        some = copy(self)
+        for field in fields(self):
+            values = getattr(self, field.name)
+            setattr(some, field.name, values.rows(rows) if field.name == "people" else values[..., rows])
+        return some
 
     def aum(self) -> IntegerArray:
         """Assets under management of each customer, in cents."""
@@ -102,7 +99,7 @@ class State:
 
     def loans_open(self) -> BooleanArray:
         """Whether a customer owes a loan."""
-        owing: BooleanArray = self.is_open[list(LOAN_PRODUCTS)].any(axis=0)
+        owing: BooleanArray = np.any(self.is_open[list(LOAN_PRODUCTS)], axis=0)
         return owing
 
 
@@ -130,21 +127,21 @@ class LoanTerms:
 
 
 def loan_terms(
-    product: int, people: Population, rows: IntegerArray, month: int, market: Market, draws: Draws
+    product: int, people: Population, rows: IntegerArray, *, month: int, market: Market, draws: Draws
 ) -> LoanTerms:
     """Size, rate and instalment of a loan taken in a month: multiples of income, benchmark plus a spread."""
     income = people.income[rows]
     if product == MORTGAGE:
         # The instalment may take at most half of the income; homes in these cities cost more than that buys.
-        years = 15 + 5 * draws.integer("mortgage years", 4, rows)
+        years = (15 + 5 * draws.integer("mortgage years", 4, rows)).astype(np.float64)
         rate = market.benchmark(1825, month) + 0.001 + 0.004 * draws.uniform("mortgage rate", rows)
-        factor = monthly_payment(np.ones(len(rows)), rate, years * 12.0)
+        factor = monthly_payment(np.ones(len(rows)), rate, years * 12)
         principal = income * (0.2 + 0.25 * draws.uniform("mortgage size", rows)) / factor
         principal = np.clip(principal, 15_000_000, 1_000_000_000)
         days = np.floor(years * 365.25).astype(np.int64)
-        months = years * 12.0
+        months = years * 12
     elif product == CONSUMER_LOAN:
-        months = 12.0 * (1 + draws.integer("consumer years", 3, rows))
+        months = (12 + 12 * draws.integer("consumer years", 3, rows)).astype(np.float64)
         rate = market.benchmark(365, month) + 0.003 + 0.03 * draws.uniform("consumer rate", rows)
         principal = np.clip(income * (1.5 + 3 * draws.uniform("consumer size", rows)), 500_000, 30_000_000)
         days = np.floor(months * 30.44).astype(np.int64)
@@ -178,7 +175,7 @@ def usual_wallet_share(people: Population) -> FloatArray:
     return share
 
 
-def opening_state(people: Population, start: int, seed: int, market: Market, parameters: Parameters) -> State:
+def opening_state(people: Population, start: int, seed: int, market: Market) -> State:
     """State on the eve of the first day of the month `start`.
 
     Parameters
@@ -187,7 +184,7 @@ def opening_state(people: Population, start: int, seed: int, market: Market, par
         Who the customers are.
     start
         Calendar month in which the window opens.
-    seed, market, parameters
+    seed, market
         Of the bank.
     """
     size = len(people)
@@ -246,9 +243,9 @@ def opening_state(people: Population, start: int, seed: int, market: Market, par
             state.balance[product, rows] = people.amount[product, rows]
             state.contract_amount[product, rows] = people.amount[product, rows] if product != CURRENT else 0
         if product in MATURING_PRODUCTS:
-            _age_deposits(state, product, rows, opened, eve, draws, market)
+            _age_deposits(state, product, rows, opened, eve=eve, draws=draws, market=market)
         elif product in LOAN_PRODUCTS:
-            _age_loans(state, product, rows, opened, eve, start, draws, market)
+            _age_loans(state, product, rows, opened, eve=eve, start=start, draws=draws, market=market)
         else:
             state.opened_day[product, rows] = np.minimum(opened, eve)
         if product == CREDIT_CARD:
@@ -281,6 +278,7 @@ def _age_deposits(
     product: int,
     rows: IntegerArray,
     opened: IntegerArray,
+    *,
     eve: int,
     draws: Draws,
     market: Market,
@@ -302,13 +300,14 @@ def _age_loans(
     product: int,
     rows: IntegerArray,
     opened: IntegerArray,
+    *,
     eve: int,
     start: int,
     draws: Draws,
     market: Market,
 ) -> None:
     """Place each loan at a point of its term that the customer's tenure allows, and leave what is still owed."""
-    terms = loan_terms(product, state.people, rows, start - 1, market, draws)
+    terms = loan_terms(product, state.people, rows, month=start - 1, market=market, draws=draws)
     elapsed = np.minimum(
         eve - opened,
         np.floor(0.97 * terms.term_days * draws.uniform(f"loan age {product}", rows)).astype(np.int64),

@@ -44,14 +44,15 @@ def transactions_table(people: Population, seed: int, month: Month, ledger: Reco
     """
     postings = ledger.postings.collected()
     if not postings:
-        return _table(people, seed, month, {}, np.empty(0, np.int64), np.empty(0, np.int64))
+        empty = np.empty(0, np.int64)
+        return _table(people, seed, month, columns={}, balance=empty, position=empty)
     by_time = np.argsort(postings["row"] * (32 * 86_400) + postings["second"], kind="stable")
     columns = {name: values[by_time].astype(np.int64) for name, values in postings.items()}
     row = columns["row"]
     balance = _balance_after(columns, ledger.opening_balance)
     starts = np.flatnonzero(np.diff(row, prepend=-1))
     position = np.arange(len(row)) - np.repeat(starts, np.diff(np.append(starts, len(row))))
-    return _table(people, seed, month, columns, balance, position)
+    return _table(people, seed, month, columns=columns, balance=balance, position=position)
 
 
 def _balance_after(columns: dict[str, IntegerArray], opening: IntegerArray) -> IntegerArray:
@@ -77,6 +78,7 @@ def _table(
     people: Population,
     seed: int,
     month: Month,
+    *,
     columns: dict[str, IntegerArray],
     balance: IntegerArray,
     position: IntegerArray,

@@ -8,13 +8,14 @@ left, how and when; deaths too), `confounders` (what looks like leaving and is n
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from warehouse.sample_bank.affinities import LINKS, lift, wanted_shares, cell_weights
+from warehouse.sample_bank.affinities import LINKS, cell_weights, lift, wanted_shares
 from warehouse.sample_bank.columns import booleans, dates, strings
 from warehouse.sample_bank.customers import customer_ids
 from warehouse.sample_bank.dates import Month
@@ -222,7 +223,7 @@ class TruthFiles:
         self._files.close()
 
 
-def _by_code(values: dict[int, object]) -> dict[str, object]:
+def _by_code(values: Mapping[int, object]) -> dict[str, object]:
     return {PRODUCT_CODES[product]: value for product, value in values.items()}
 
 

@@ -120,8 +120,9 @@ def result_type(connection: duckdb.DuckDBPyConnection, text: str, relation: str)
     try:
         row = connection.execute(f"describe select (\n{text}\n) as bound from {relation}").fetchone()
     except duckdb.Error as error:
-        first_line = str(error).split("\n", 1)[0]
-        raise ExpressionError(f"DuckDB cannot read this expression: {first_line}") from error
+        # Without the excerpt of a statement that nobody wrote.
+        message = " ".join(str(error).split("\n\nLINE", 1)[0].split())
+        raise ExpressionError(f"DuckDB cannot read this expression: {message}") from error
     if row is None:
         raise ExpressionError("DuckDB cannot read this expression")
     return str(row[1]).strip('"')

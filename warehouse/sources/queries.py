@@ -169,24 +169,40 @@ def column_class(mapping: Mapping, select: SelectSpec, reference: tuple[str, ...
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What may be wrong with one column of a candidate row: conditions on `candidate`, each with its reason."""
+
+    position: int
+    faults: tuple[tuple[str, str], ...]
+
+    @property
+    def reason(self) -> str:
+        """Expression on `candidate`: why the column cannot be registered, NULL if it can."""
+        branches = " ".join(f"when {test} then {quote_text(why)}" for test, why in self.faults)
+        return f"case {branches} end"
+
+
+@dataclass(frozen=True)
 class CandidateQuery:
-    """Rows of one select in the contract's form, each with what is wrong with it.
+    """Rows of one select in the contract's form, and how to tell which of them cannot be registered.
 
     `steps` are common table expressions; the last one, `candidate`, has the raw contract columns, the delivery
-    columns with a leading underscore, `_record_id`, `_is_final` (the last state of its landed row), `_problem_<i>`
-    (why column i of the contract cannot be registered) and, for translations, `_of_<i>` (the source's own code).
+    columns with a leading underscore, `_record_id`, `_from` (known from), `_is_final` (the last state of its landed
+    row) and, for each of `translated`, `_of_<position>` (the source's own code). `masked` are the positions of
+    columns that read classed ones.
     """
 
     steps: str
     table: Table
-    judged: tuple[int, ...]
+    judgements: tuple[Judgement, ...]
     translated: tuple[tuple[int, CodeTranslation], ...]
     masked: frozenset[int]
 
     @property
     def is_faulty(self) -> str:
-        """Condition on `candidate`: the row cannot be registered."""
-        return " or ".join(f"_problem_{i} is not null" for i in self.judged) or "false"
+        """Condition on `candidate`, never NULL: the row cannot be registered."""
+        tests = [test for judgement in self.judgements for test, _ in judgement.faults]
+        return f"({' or '.join(tests)}) is true" if tests else "false"
 
 
 def candidate_query(
@@ -239,8 +255,7 @@ def candidate_query(
         f"valued as (\n    select\n        {separator.join(valued)}\n    from {state}\n    where {condition}\n)"
     )
 
-    judged = []
-    columns = []
+    columns, judgements = [], []
     for i, column in enumerate(table.columns):
         value = values.get(column.name)
         name = quote_name(column.raw_name)
@@ -250,20 +265,14 @@ def candidate_query(
             columns.append(f"{_translation(mapping, value, f'_of_{i}')} as {name}")
         else:
             columns.append(f"try_cast(_value_{i} as {column.raw_type}) as {name}")
-    steps.append("typed as (\n    select\n        " + separator.join([*columns, "*"]) + "\n    from valued\n)")
-    problems = []
-    for i, column in enumerate(table.columns):
-        value = values.get(column.name)
-        problem = _problem(column, None if value is None or isinstance(value, CodeTranslation) else f"_value_{i}")
-        if value is None and not column.required:
-            continue
-        if problem is not None:
-            is_key = column.name in table.key
-            problems.append(problem if is_key else f"case when _operation <> 'delete' then {problem} end")
-            problems[-1] += f" as _problem_{i}"
-            judged.append(i)
-    steps.append("candidate as (\n    select\n        " + separator.join([*problems, "*"]) + "\n    from typed\n)")
-    return CandidateQuery("with\n" + ",\n".join(steps), table, tuple(judged), tuple(translated), frozenset(masked))
+        faults = _faults(column, value, f"_value_{i}")
+        if column.name not in table.key:
+            # A deletion need bring nothing but its key.
+            faults = [(f"_operation <> 'delete' and {test}", why) for test, why in faults]
+        if faults:
+            judgements.append(Judgement(i, tuple(faults)))
+    steps.append("candidate as (\n    select\n        " + separator.join([*columns, "*"]) + "\n    from valued\n)")
+    return CandidateQuery("with\n" + ",\n".join(steps), table, tuple(judgements), tuple(translated), frozenset(masked))
 
 
 def lookup_versions(lookup: LookupSpec, source: SourceSpec, relation: str, fields: list[str]) -> str:
@@ -418,24 +427,23 @@ def _literal(text: str | None) -> str:
     return "null" if text is None else quote_text(text)
 
 
-def _problem(column: Column, value: str | None) -> str | None:
-    """Expression that says why a typed contract column cannot be registered, NULL if it can; None if it always can."""
+def _faults(column: Column, value: str | CodeTranslation | None, evaluated: str) -> list[tuple[str, str]]:
+    """Conditions under which a typed contract column cannot be registered, each with the reason."""
     name = quote_name(column.raw_name)
-    branches = []
-    if value is not None and column.raw_type != "VARCHAR":
-        branches.append((f"{value} is not null and {name} is null", f"does not fit {column.raw_type}"))
+    faults = []
     if column.required:
-        branches.append((f"{name} is null", "required and absent"))
-    if not column.is_identifying:
-        if column.values:
+        faults.append((f"{name} is null", "required and absent"))
+    if isinstance(value, str):
+        if column.raw_type != "VARCHAR":
+            faults.insert(0, (f"{evaluated} is not null and {name} is null", f"does not fit {column.raw_type}"))
+        # What a code table gives is in the contract's list: validation has seen to it.
+        if column.values and not column.is_identifying:
             allowed = ", ".join(quote_text(item) for item in column.values)
-            branches.append((f"{name} not in ({allowed})", f"not one of {', '.join(column.values)}"))
+            faults.append((f"{name} not in ({allowed})", f"not one of {', '.join(column.values)}"))
         for bound, sign, word in ((column.minimum, "<", "below"), (column.maximum, ">", "above")):
             if bound is not None:
-                branches.append((f"{name} {sign} cast({quote_text(bound)} as {column.type})", f"{word} {bound}"))
-    if not branches:
-        return None
-    return "case " + " ".join(f"when {test} then {quote_text(why)}" for test, why in branches) + " end"
+                faults.append((f"{name} {sign} cast({quote_text(bound)} as {column.type})", f"{word} {bound}"))
+    return faults
 
 
 def conflicting_lookup_key(lookup: LookupSpec, versions: str) -> str:
