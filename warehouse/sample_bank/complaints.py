@@ -9,7 +9,7 @@ from warehouse.sample_bank.accounts import Versions
 from warehouse.sample_bank.branches import BRANCH_IDS
 from warehouse.sample_bank.columns import digits, nothing, strings, timestamps
 from warehouse.sample_bank.customers import UTC_OFFSET_SECONDS, customer_ids
-from warehouse.sample_bank.life import complaint_kinds
+from warehouse.sample_bank.leaving import complaint_kinds
 from warehouse.sample_bank.parameters import PRODUCT_CODES
 from warehouse.sample_bank.population import Population
 from warehouse.sample_bank.random_numbers import Draws, IntegerArray

@@ -20,7 +20,8 @@ from warehouse.sample_bank.columns import booleans, dates, strings
 from warehouse.sample_bank.customers import customer_ids
 from warehouse.sample_bank.dates import Month
 from warehouse.sample_bank.files import TableFiles
-from warehouse.sample_bank.life import DRIVERS, MonthRecord
+from warehouse.sample_bank.leaving import DRIVERS
+from warehouse.sample_bank.life import MonthRecord
 from warehouse.sample_bank.parameters import (
     AFFINITIES,
     AGE_BAND_NAMES,
@@ -158,24 +159,24 @@ class TruthFiles:
         """Write what a month decided for a block, which stands at its end."""
         numbers = block.people.number
         columns: dict[str, pa.Array] = {
-            "source_customer_id": customer_ids(numbers[record.at_risk]),
-            "month": dates(np.full(len(record.at_risk), month.first_day)),
-            "hazard": pa.array(record.hazard),
+            "source_customer_id": customer_ids(numbers[record.decisions.at_risk]),
+            "month": dates(np.full(len(record.decisions.at_risk), month.first_day)),
+            "hazard": pa.array(record.decisions.hazard),
         }
         for name in DRIVERS:
-            columns[name] = pa.array(record.drivers[name])
+            columns[name] = pa.array(record.decisions.drivers[name])
         self._files.write("hazards", "hazards", pa.table(columns))
 
-        at_once = block.mode[record.leavers] == CLOSED
+        at_once = block.mode[record.decisions.leavers] == CLOSED
         # Closure ends at once or a month later, a drain two months after it began, falling asleep at once.
-        lasts = np.select([record.leaving_kind == 0, record.leaving_kind == 1], [np.where(at_once, 0, 1), 2], 0)
-        self._departures(block, record.leavers, record.leaving_kind, month, lasts)
+        lasts = np.select([record.decisions.kinds == 0, record.decisions.kinds == 1], [np.where(at_once, 0, 1), 2], 0)
+        self._departures(block, record.decisions.leavers, record.decisions.kinds, month, lasts)
         deceased = record.deceased
         wait = block.estate_month[deceased] - month.number
         self._departures(block, deceased, np.full(len(deceased), 3), month, wait)
 
         events = [(record.large_purchases, 0)] + [
-            (record.rebooked.get(name, np.empty(0, np.int64)), position)
+            (record.matured.get(name, np.empty(0, np.int64)), position)
             for position, name in enumerate(("at_once", "parked", "elsewhere"), start=1)
         ]
         rows = np.concatenate([rows for rows, _ in events])
