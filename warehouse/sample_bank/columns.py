@@ -53,16 +53,20 @@ def booleans(values: BooleanArray) -> pa.Array:
 
 
 def strings(words: Sequence[str], codes: AnyIntegers, encoded: bool = True) -> pa.Array:
-    """Words by their position; a negative position is a null.
+    """Words by their position; a negative position is a null. A word may stand at several positions.
 
     Examples
     --------
-    >>> strings(["a", "b"], np.array([1, -1, 0])).to_pylist()
+    >>> strings(["a", "b", "a"], np.array([1, -1, 2])).to_pylist()
     ['b', None, 'a']
     """
     present = codes >= 0
-    indices = pa.array(codes.astype(np.int32), mask=None if present.all() else ~present)
-    column = pa.DictionaryArray.from_arrays(indices, pa.array(list(words), pa.string()))
+    # A dictionary with a word in it twice is written with uninitialised bytes (pyarrow 26): other bytes each time.
+    distinct = list(dict.fromkeys(words))
+    places = np.array([distinct.index(word) for word in words], np.int32)
+    chosen = places[np.where(present, codes, 0)]
+    indices = pa.array(chosen, mask=None if present.all() else ~present)
+    column = pa.DictionaryArray.from_arrays(indices, pa.array(distinct, pa.string()))
     return column if encoded else column.dictionary_decode()
 
 
