@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -40,6 +40,7 @@ LAYOUT = 1
 #: Delivery of the constant rows that stand in the mapping itself.
 CONSTANT_ROWS = "mapping"
 _DELIVERIES = "temp.registered_delivery"
+_CANDIDATE = "temp.candidate_row"
 _FAULTY = "temp.faulty_row"
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
@@ -357,6 +358,14 @@ class _Registration:
         for lookup in select.lookups:
             self.refuse_ambiguous(table, select, lookup, relations[lookup.source])
         query = candidate_query(self.connection, self.mapping, table, select, relations)
+        if select.lookups:
+            # Small by agreement, dear to work out, and read several times below.
+            self.execute(
+                table,
+                select,
+                f"create or replace temporary table {_CANDIDATE} as {query.steps} select * from candidate",
+            )
+            query = replace(query, steps=f"with candidate as (select * from {_CANDIDATE})")
         before = self.counts(table)
         names = ", ".join(quote_name(column.raw_name) for column in table.columns)
         record = ", _record_id as record_id" if table.belongs_to_customer else ""
@@ -387,6 +396,7 @@ class _Registration:
         if select.where or select.lookups or sum(registered.values()) != expected:
             rejected = self.reject(table, select, query)
         self.note_untranslated(table, select, query)
+        self.connection.execute(f"drop table if exists {_CANDIDATE}")
         return {
             delivery: (registered.get(delivery, 0), rejected.get(delivery, 0)) for delivery in {*registered, *rejected}
         }

@@ -12,7 +12,7 @@
 {# The date up to which rows count as known. #}
 {% macro as_of() -%}
     {%- set value = required_setting('as_of', '1994-03-30') -%}
-    {%- if execute and not modules.re.fullmatch('\d{4}-\d{2}-\d{2}', value) -%}
+    {%- if execute and not modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}', value) -%}
         {{ exceptions.raise_compiler_error("variable `as_of` is '" ~ value ~ "', not a date like 1994-03-30") }}
     {%- endif -%}
     date '{{ value }}'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
 import re
 from pathlib import Path
@@ -113,7 +115,16 @@ def load_mapping(source: str | Path) -> Mapping:
     MappingError
         It names what does not exist, or breaks a rule; all such places are listed.
     """
-    mapping = read_mapping(find_mapping_file(source))
+    file = find_mapping_file(source)
+    return _checked_mapping(file, _content_hash(file))
+
+
+@functools.lru_cache(maxsize=8)
+def _checked_mapping(file: Path, content_hash: str) -> Mapping:
+    """Read and check a file once per content: a run asks for it in several places, and checking takes 0.4 s."""
+    mapping = read_mapping(file)
+    if mapping.hash != content_hash:
+        raise UserError("this file changed while it was read", where=str(file), next_step="run again")
     problems = find_problems(mapping)
     if len(problems) == 1:
         raise problems[0]
@@ -122,9 +133,23 @@ def load_mapping(source: str | Path) -> Mapping:
     return mapping
 
 
+def _content_hash(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise UserError("this file cannot be read", where=str(file), found=error.strerror) from error
+
+
 def read_mapping(file: Path) -> Mapping:
     """Mapping as the file states it, its form checked, but not whether what it names exists."""
     root = read_yaml(file)
+    if any(key == "like" for key, _ in root.entries or ()):
+        # Another bank on the same systems: its files read in the same way, everything it delivers kept apart.
+        fields = root.fields(["bank", "like"])
+        like = (file.parent / fields["like"].as_text()).resolve()
+        if not like.is_file() or like == file:
+            raise fields["like"].error("there is no such mapping", valid="the path of another mapping file, from here")
+        return dataclasses.replace(read_mapping(like), bank=_plain_name(fields["bank"]))
     fields = root.fields(["bank", "sources", "tables"], ["codes"])
     sources = {name: _source(name, node) for name, node in fields["sources"].as_named()}
     codes: dict[str, dict[str | None, str | None]] = {
@@ -141,7 +166,7 @@ def read_mapping(file: Path) -> Mapping:
         sources=sources,
         codes=codes,
         tables=tables,
-        hash=hashlib.sha256(file.read_bytes()).hexdigest()[:16],
+        hash=_content_hash(file),
         lines={node.path: node.line for node in root.walk()},
     )
 
