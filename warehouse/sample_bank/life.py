@@ -25,7 +25,7 @@ from warehouse.sample_bank.market_rates import Market
 from warehouse.sample_bank.month_of_life import MonthOfLife
 from warehouse.sample_bank.parameters import Parameters
 from warehouse.sample_bank.random_numbers import IntegerArray
-from warehouse.sample_bank.saving import book_for_the_bank, meet_maturities, open_products, sweep
+from warehouse.sample_bank.saving import book_for_the_bank, dress_windows, meet_maturities, open_products, sweep
 from warehouse.sample_bank.spending import celebrate, make_large_purchases, spend
 from warehouse.sample_bank.state import State
 
@@ -40,6 +40,7 @@ class MonthRecord:
     decisions: Decisions
     deceased: IntegerArray
     large_purchases: IntegerArray
+    window_dressing: IntegerArray
     matured: dict[str, IntegerArray]
 
 
@@ -72,6 +73,7 @@ def live_through(
     complain(life)
     move_salaries(life)
     decisions = decide(life)
+    dressed = dress_windows(life)
     earn(life)
     pay_loans(life)
     use_cards(life)
@@ -86,7 +88,7 @@ def live_through(
     book_for_the_bank(life)
     settle_estates(life)
     _remember(life)
-    return MonthRecord(decisions, deceased, purchases, matured)
+    return MonthRecord(decisions, deceased, purchases, dressed, matured)
 
 
 def _remember(life: MonthOfLife) -> None:

@@ -233,8 +233,9 @@ class Hazard:
     intercept: float = -4.35
     #: A complaint unanswered for 15 days or more, or answered after more than 30 days in the last 3 months (odds x 5).
     unanswered_complaint: float = 1.6
-    #: Percentage points by which competitors' best rates exceed the customer's, weighted by share of AUM (x 3.3 each).
-    rate_gap: float = 1.2
+    #: Percentage points by which competitors' best rates exceed the customer's, weighted by share of AUM. Savers
+    #: move for a quarter of a point: it doubles the odds.
+    rate_gap: float = 3.0
     #: The salary came last more than a month and at most 6 months ago: it is paid elsewhere now (x 6).
     salary_moved: float = 1.8
     #: Share of what leaves that goes to wallets and money funds, smoothed over some 4 months (0 to 1; x 4 from 0 to 1).
@@ -243,8 +244,9 @@ class Hazard:
     tenure: float = -0.30
     #: Each product beside the demand account raises the cost of switching (x 0.74).
     products: float = -0.30
-    #: One standard deviation of latent loyalty (x 0.67), which also shows in wallet use, renewals and activity.
-    loyalty: float = -0.40
+    #: One standard deviation of latent loyalty is worth one more product (x 0.74); it also shows in wallet use,
+    #: renewals, activity and in how much of the income passes through the bank.
+    loyalty: float = -0.30
 
 
 @dataclass(frozen=True)
@@ -291,6 +293,12 @@ class Parameters:
     #: Share of migrant workers who take savings home at Spring Festival, and how much of the balance.
     festival_remittance: tuple[float, float, float] = (0.35, 0.3, 0.7)
     festival_gift: float = 0.3
+
+    #: Window dressing (冲时点): at quarter ends branches ask for deposits, and some customers bring money for some days.
+    #: Share that does, by whether they are wealthy (AUM of 200,000 and more) or not, and how much of their AUM.
+    dressing_wealthy: float = 0.03
+    dressing_others: float = 0.004
+    dressing_size: tuple[float, float] = (0.3, 1.0)
 
     # What happens to money.
     #: Monthly standard deviation and drift of the market: mixed funds about 15 % a year, bonds 2 %, gold 13 %.

@@ -211,6 +211,30 @@ def _liquid_choice(life: MonthOfLife, rows: IntegerArray) -> IntegerArray:
     return choice
 
 
+def dress_windows(life: MonthOfLife) -> IntegerArray:
+    """Money brought for the last days of a quarter, because a branch asked for it, and gone early in the next month.
+
+    Returns the positions of customers who bring some.
+    """
+    state, month, parameters = life.state, life.month, life.parameters
+    # The money of last month goes before anything else is done with it.
+    rows = np.flatnonzero((state.dressing > 0) & state.is_open[CURRENT])
+    life.depart("dressing goes", rows, life.spend(rows, state.dressing[rows]), life.day("dressing goes", rows, 0, 6))
+    state.dressing[:] = 0
+    if not month.is_quarter_end:
+        return np.empty(0, np.int64)
+    aum = state.aum()
+    share = np.where(aum >= 20_000_000, parameters.dressing_wealthy, parameters.dressing_others)
+    settled = (state.mode == ACTIVE) & (life.people.joined_month < month.number)
+    rows = np.flatnonzero(settled & life.draws.happens("dressing", share))
+    low, high = parameters.dressing_size
+    size = low + (high - low) * life.draws.uniform("dressing size", rows)
+    amount = np.ceil(aum[rows] * size / 100_000).astype(np.int64) * 100_000
+    life.arrive("dressing comes", rows, amount, life.day("dressing comes", rows, month.days - 3, month.days - 1), 14.0)
+    state.dressing[rows] = amount
+    return rows
+
+
 def book_for_the_bank(life: MonthOfLife) -> None:
     """Interest, changes of market value and fees: what the bank books of itlife."""
     state, month = life.state, life.month

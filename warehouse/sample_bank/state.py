@@ -70,6 +70,7 @@ class State:
     wallet_share: FloatArray
     notice_month: IntegerArray
     estate_month: IntegerArray
+    dressing: IntegerArray
     last_act_day: IntegerArray
     average_aum: FloatArray
 
@@ -224,6 +225,7 @@ def opening_state(people: Population, start: int, seed: int, market: Market) -> 
         wallet_share=np.zeros(size),
         notice_month=zeros(),
         estate_month=zeros(),
+        dressing=zeros(),
         last_act_day=np.where(is_old, eve - draws.integer("last act", 30), 0),
         average_aum=np.zeros((REMEMBERED_MONTHS, size)),
     )

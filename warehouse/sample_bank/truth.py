@@ -41,7 +41,7 @@ from warehouse.sample_bank.simulation import Simulation
 from warehouse.sample_bank.state import CLOSED, State
 
 _DEPARTURE_KINDS = (*LEAVING_KINDS, "death", "asleep_at_start")
-_CONFOUNDERS = ("large_purchase", "rebooked_at_once", "rebooked_parked", "rebooked_elsewhere")
+_CONFOUNDERS = ("large_purchase", "window_dressing", "rebooked_at_once", "rebooked_parked", "rebooked_elsewhere")
 
 
 def affinities_table() -> pa.Table:
@@ -175,9 +175,9 @@ class TruthFiles:
         wait = block.estate_month[deceased] - month.number
         self._departures(block, deceased, np.full(len(deceased), 3), month, wait)
 
-        events = [(record.large_purchases, 0)] + [
+        events = [(record.large_purchases, 0), (record.window_dressing, 1)] + [
             (record.matured.get(name, np.empty(0, np.int64)), position)
-            for position, name in enumerate(("at_once", "parked", "elsewhere"), start=1)
+            for position, name in enumerate(("at_once", "parked", "elsewhere"), start=2)
         ]
         rows = np.concatenate([rows for rows, _ in events])
         kinds = np.concatenate([np.full(len(rows), kind) for rows, kind in events])
