@@ -236,6 +236,4 @@ def _write_month(
                 opened=people.joined_day[joined],
             ),
         )
-    complaints = ledger.complaints.collected()
-    if complaints:
-        files.write("complaints", month.name, complaints_table(people, seed, complaints))
+    files.write("complaints", month.name, complaints_table(people, seed, ledger.complaints.collected()))

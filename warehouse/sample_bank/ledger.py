@@ -173,7 +173,10 @@ class RecordingLedger(Ledger):
         self.postings = Columns()
         self.accounts = Columns()
         self.customers = Columns()
+        # A month without complaints has a file too, with no row in it.
         self.complaints = Columns()
+        none = np.empty(0, np.int64)
+        self.complaints.add(0, row=none, month=none, opened_day=none, answer_day=none, is_slow=none.astype(np.bool_))
 
     def post(self, posting: Posting, rows: IntegerArray, product: int, amount: IntegerArray, day: Days) -> None:
         """Book an amount on one account of each row, and keep it. See `Ledger.post`."""

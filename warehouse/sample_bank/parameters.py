@@ -294,7 +294,7 @@ class Parameters:
     festival_remittance: tuple[float, float, float] = (0.35, 0.3, 0.7)
     festival_gift: float = 0.3
 
-    #: Window dressing (冲时点): at quarter ends branches ask for deposits, and some customers bring money for some days.
+    #: Window dressing (冲时点): at quarter ends branches ask for deposits, and some customers bring money for a while.
     #: Share that does, by whether they are wealthy (AUM of 200,000 and more) or not, and how much of their AUM.
     dressing_wealthy: float = 0.03
     dressing_others: float = 0.004
