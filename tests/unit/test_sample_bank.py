@@ -51,7 +51,9 @@ def rows_of(folder: Path, table: str, where: str = "true") -> list[tuple[object,
 
 
 def customers_of(folder: Path) -> list[str]:
-    found = duckdb.sql(f"select distinct source_customer_id from read_parquet('{folder}/customers/*.parquet')").fetchall()
+    found = duckdb.sql(
+        f"select distinct source_customer_id from read_parquet('{folder}/customers/*.parquet')"
+    ).fetchall()
     return sorted(row[0] for row in found)
 
 
@@ -69,9 +71,7 @@ def bank(folder: Path) -> GeneratedBank:
 def tables(bank: GeneratedBank) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         for table in TABLES:
-            connection.execute(
-                f"create view {table} as select * from read_parquet('{bank.folder}/{table}/*.parquet')"
-            )
+            connection.execute(f"create view {table} as select * from read_parquet('{bank.folder}/{table}/*.parquet')")
         connection.execute(
             """create table latest as select * from accounts
             qualify row_number() over (partition by account_id order by updated_at desc, closed_on is null) = 1"""
@@ -251,9 +251,7 @@ class TestBooks:
             == 0
         )
 
-    def test_money_between_a_customers_own_accounts_is_booked_on_both(
-        self, tables: duckdb.DuckDBPyConnection
-    ) -> None:
+    def test_money_between_a_customers_own_accounts_is_booked_on_both(self, tables: duckdb.DuckDBPyConnection) -> None:
         assert (
             one(
                 tables,
@@ -278,11 +276,27 @@ class TestBooks:
         assert one(tables, f"select count(*) - count(distinct ({', '.join(key)})) from {table}") == 0
 
     def test_versions_of_a_key_differ_and_follow_each_other(self, tables: duckdb.DuckDBPyConnection) -> None:
-        for table, key in (("accounts", "account_id"), ("customers", "source_customer_id"), ("complaints", "complaint_id")):
+        for table, key in (
+            ("accounts", "account_id"),
+            ("customers", "source_customer_id"),
+            ("complaints", "complaint_id"),
+        ):
             assert one(tables, f"select count(*) - count(distinct ({key}, updated_at)) from {table}") == 0
         # A complaint stands as unanswered until it is answered: who reads as of then must not see the answer.
         assert one(tables, "select bool_and(closed_at is null or updated_at = closed_at) from complaints")
-        assert one(tables, "select bool_and(closed_on is null or closed_on = cast(updated_at + to_hours(8) as date)) from accounts")
+        assert one(
+            tables,
+            "select bool_and(closed_on is null or closed_on = cast(updated_at + to_hours(8) as date)) from accounts",
+        )
+        # Nothing more is said of an account that is closed.
+        assert (
+            one(
+                tables,
+                """select count(*) from latest where closed_on is null
+                and account_id in (select account_id from accounts where closed_on is not null)""",
+            )
+            == 0
+        )
 
     def test_every_reference_finds_its_row(self, tables: duckdb.DuckDBPyConnection) -> None:
         for name in TABLES:
@@ -336,7 +350,9 @@ class TestContract:
 
     def test_an_identity_number_says_when_its_owner_was_born(self, tables: duckdb.DuckDBPyConnection) -> None:
         assert one(tables, "select bool_and(substr(id_number, 7, 8) = strftime(born_on, '%Y%m%d')) from customers")
-        assert one(tables, "select bool_and((substr(id_number, 17, 1)::int % 2 = 0) = (gender = 'female')) from customers")
+        assert one(
+            tables, "select bool_and((substr(id_number, 17, 1)::int % 2 = 0) = (gender = 'female')) from customers"
+        )
 
     def test_csv_holds_the_same_rows(self, tmp_path: Path) -> None:
         generate(tmp_path / "bank", customers=60, months=2, formats=("parquet", "csv"))

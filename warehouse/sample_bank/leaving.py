@@ -217,7 +217,8 @@ def close_all(life: MonthOfLife) -> None:
     rows = np.flatnonzero((state.mode == CLOSING) & ~(decided_now & ~at_once))
     if len(rows) == 0:
         return
-    day = life.day("closing", rows, 15, 26)
+    # After the last day on which a payroll service may end this month.
+    day = life.day("closing", rows, 21, 27)
     for product in range(PRODUCT_COUNT):
         if product in (CURRENT, CREDIT_CARD):
             continue
