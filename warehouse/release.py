@@ -180,9 +180,7 @@ def stage(
                 "row_count": pa.array([rows[name] for name in names], pa.int64()),
             }
         )
-        _write_meta(
-            connection, "release_table", MetaTable(frame, RELEASE_TABLE_DESCRIPTION, RELEASE_TABLE_COLUMNS)
-        )
+        _write_meta(connection, "release_table", MetaTable(frame, RELEASE_TABLE_DESCRIPTION, RELEASE_TABLE_COLUMNS))
         _refuse_odd_types(connection)
         connection.execute("checkpoint release")
         connection.execute("detach release")
@@ -278,9 +276,7 @@ def audit(folder: Path) -> dict[str, int]:
             f"({', '.join(quote_text(name) for name in PUBLIC_SCHEMAS)}) order by all"
         ).fetchall()
         if foreign:
-            raise UserError(
-                f"{file}: {foreign[0][0]} is not in a public schema ({', '.join(PUBLIC_SCHEMAS)})."
-            )
+            raise UserError(f"{file}: {foreign[0][0]} is not in a public schema ({', '.join(PUBLIC_SCHEMAS)}).")
         uncommented = connection.execute(
             "select schema_name || '.' || table_name from duckdb_tables() where comment is null order by all"
         ).fetchall()
@@ -301,9 +297,7 @@ def audit(folder: Path) -> dict[str, int]:
             found[f"{schema}.{table}"] = read[0][0]
     for name, count in found.items():
         if stated.get(name) != count:
-            raise UserError(
-                f"{file}: {name} holds {count} rows, its list of tables states {stated.get(name)}."
-            )
+            raise UserError(f"{file}: {name} holds {count} rows, its list of tables states {stated.get(name)}.")
     missing = sorted(set(stated) - set(found))
     if missing:
         raise UserError(f"{file}: {missing[0]} is listed but not there.")

@@ -11,6 +11,9 @@ from dagster_project.lib.environment import Environment, bank_of
 from warehouse import landing as landing_room
 from warehouse.contract import load_contract
 
+FULL_REBUILD_TAG = "mainbank/full_rebuild"
+"""A run with this tag begins a new warehouse file."""
+
 _bank = bank_of(Environment.read().source)
 _contract = load_contract()
 
@@ -93,6 +96,16 @@ def landing(
             },
         )
         for table in _contract.tables.values()
+    ]
+    + [
+        dg.AssetSpec(
+            key=["raw", "person_records"],
+            group_name="raw",
+            kinds={"duckdb"},
+            owners=OWNERS,
+            deps=[["raw", "customers"]],
+            description="Which person each customer record is. | 客户记录与客户（人）的对应关系。",
+        )
     ],
     pool="duckdb_writer",
 )
@@ -103,11 +116,13 @@ def registration(context: dg.AssetExecutionContext, installation: Installation) 
         installation.home,
         installation.as_of,
         context.run_id,
-        is_full_rebuild=installation.is_full_rebuild,
+        is_full_rebuild=FULL_REBUILD_TAG in context.run.tags,
         progress=context.log.info,
     )
-    counts = row_counts(started.build, installation.bank, [("raw", name) for name in _contract.tables])
-    for table in _contract.tables:
+    counts = row_counts(
+        started.build, installation.bank, [("raw", name) for name in (*_contract.tables, "person_records")]
+    )
+    for table in (*_contract.tables, "person_records"):
         yield dg.MaterializeResult(
             asset_key=["raw", table],
             metadata={

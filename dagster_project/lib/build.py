@@ -15,7 +15,7 @@ import duckdb
 import pandas as pd
 
 from dagster_project.lib import dbt
-from warehouse import identity, registration
+from warehouse import registration
 from warehouse.database import open_read_only, open_warehouse
 from warehouse.errors import UserError
 from warehouse.home import Home
@@ -160,7 +160,6 @@ def start_build(
     progress(f"as of {day}: {'a new file' if is_new else 'continuing'} {warehouse.name}")
     with open_warehouse(warehouse, bank.settings.resources, home.temporary) as connection:
         result = registration.register(connection, bank, home.landing, entries)
-        identity.assign(connection)
         connection.execute(
             "create table if not exists bookkeeping.state "
             "(bank varchar, environment varchar, fingerprint varchar, as_of date)"

@@ -23,9 +23,10 @@ class _OneLine(logging.Handler):
         event = meta.get("dagster_event")
         step = meta.get("step_key") or ""
         if event is None:
-            if record.levelno < logging.INFO:
+            said = meta.get("orig_message") or record.getMessage()
+            if record.levelno < logging.INFO or said.startswith("Dependencies for step"):
                 return
-            line = f"{step:<16} {meta.get('orig_message') or record.getMessage()}"
+            line = f"{step:<16} {said}"
         elif event.event_type_value == "STEP_SUCCESS":
             line = f"{step:<16} done in {event.event_specific_data.duration_ms / 1000:.1f} s"
         else:
@@ -34,9 +35,11 @@ class _OneLine(logging.Handler):
         self._stream.flush()
 
 
-@dg.logger(description="One line per thing done, for a terminal.")
-def console_logger(_context: dg.InitLoggerContext) -> logging.Logger:
-    """The logger that `mainbank run` asks for."""
+def _make(_context: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.Logger("mainbank", level=logging.DEBUG)
     logger.addHandler(_OneLine(sys.stderr))
     return logger
+
+
+console_logger = dg.LoggerDefinition(_make, config_schema={}, description="One line per thing done, for a terminal.")
+"""The logger that `mainbank run` asks for."""

@@ -10,14 +10,21 @@
 The library knows baskets and items, nothing of banks, databases or orchestration.
 """
 
-from mining.association.baskets import BasketError, Baskets, read_baskets
+from mining.association.baskets import (
+    BasketError,
+    Baskets,
+    PackedBaskets,
+    merge_baskets,
+    pack_baskets,
+    read_baskets,
+)
 from mining.association.discovery import (
     PUBLISHED_COLUMNS,
     AssociationResult,
     AssociationSettings,
     mine_rules,
 )
-from mining.association.itemsets import count_bound, frequent_itemsets
+from mining.association.itemsets import ItemsetsCutWarning, count_bound, frequent_itemsets
 from mining.association.rules import association_rules
 
 __all__ = [
@@ -26,9 +33,13 @@ __all__ = [
     "AssociationSettings",
     "BasketError",
     "Baskets",
+    "ItemsetsCutWarning",
+    "PackedBaskets",
     "association_rules",
     "count_bound",
     "frequent_itemsets",
+    "merge_baskets",
     "mine_rules",
+    "pack_baskets",
     "read_baskets",
 ]
