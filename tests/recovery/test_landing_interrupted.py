@@ -113,11 +113,11 @@ def test_what_an_interruption_left_is_swept_away(bank: Bank, data: Path, tmp_pat
     home = Home(tmp_path / "home")
     land(bank, data, home)
     before = state(home, "before")
-    leftovers = ["landing/sample/client/.0123.tmp", "landing/sample/client/0123456789abcdef.parquet"]
+    leftovers = ["landing/berka_shape/client/.0123.tmp", "landing/berka_shape/client/0123456789abcdef.parquet"]
     leftovers += [
-        "vault/sample/.0123.tmp",
-        "quarantine/sample/0123456789abcdef.parquet",
-        "landing/sample/ledger/.x.tmp",
+        "vault/berka_shape/.0123.tmp",
+        "quarantine/berka_shape/0123456789abcdef.parquet",
+        "landing/berka_shape/ledger/.x.tmp",
     ]
     for name in leftovers:
         (home.root / name).write_bytes(b"half")
