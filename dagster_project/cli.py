@@ -75,7 +75,7 @@ def choose_environment(
 
         home.prepare()
         console.print("No SOURCE given: a small generated bank is used.")
-        return Environment(home.root, "sample", ensure_generated(home.root / "sample", customers or 300), day)
+        return Environment(home.root, "berka_shape", ensure_generated(home.root / "sample", customers or 300), day)
     if source is None or data is None:
         raise UserError(
             "a bank is its mapping and its data, and one of them is missing",

@@ -33,7 +33,7 @@ class PowerCut(BaseException):
 def bank(monkeypatch: pytest.MonkeyPatch) -> Bank:
     """Two sources of the sample bank, one of them with identifiers, and room for faulty records."""
     monkeypatch.setenv("MAINBANK_VAULT_KEY", "1f" * 32)
-    whole = load_bank("sample")
+    whole = load_bank("berka_shape")
     sources = {name: whole.mapping.sources[name] for name in ("client", "card")}
     share = QuarantineSettings(maximum_share=Decimal("0.5"))
     return replace(
@@ -102,7 +102,7 @@ def test_the_power_may_fail_at_any_step(
             cut_power_at(step, patched)
             with pytest.raises(PowerCut):
                 land(bank, data, home)
-        for entry in read_ledger(home.landing, "sample"):
+        for entry in read_ledger(home.landing, "berka_shape"):
             assert entry.parquet_path(home.landing).is_file(), "what the ledger names is there"
         summarise(home)
         land(bank, data, home)
@@ -113,11 +113,11 @@ def test_what_an_interruption_left_is_swept_away(bank: Bank, data: Path, tmp_pat
     home = Home(tmp_path / "home")
     land(bank, data, home)
     before = state(home, "before")
-    leftovers = ["landing/sample/client/.0123.tmp", "landing/sample/client/0123456789abcdef.parquet"]
+    leftovers = ["landing/berka_shape/client/.0123.tmp", "landing/berka_shape/client/0123456789abcdef.parquet"]
     leftovers += [
-        "vault/sample/.0123.tmp",
-        "quarantine/sample/0123456789abcdef.parquet",
-        "landing/sample/ledger/.x.tmp",
+        "vault/berka_shape/.0123.tmp",
+        "quarantine/berka_shape/0123456789abcdef.parquet",
+        "landing/berka_shape/ledger/.x.tmp",
     ]
     for name in leftovers:
         (home.root / name).write_bytes(b"half")
@@ -129,7 +129,7 @@ def test_a_landed_file_that_is_gone_is_landed_again(bank: Bank, data: Path, tmp_
     home = Home(tmp_path / "home")
     land(bank, data, home)
     before = state(home, "before")
-    read_ledger(home.landing, "sample")[0].parquet_path(home.landing).unlink()
+    read_ledger(home.landing, "berka_shape")[0].parquet_path(home.landing).unlink()
     results = land(bank, data, home)
     assert [result.is_new for result in results].count(True) == 1
     assert state(home, "after") == before
@@ -141,7 +141,7 @@ from pathlib import Path
 from warehouse.home import Home
 from warehouse.landing import land
 from warehouse.sources.bank import load_bank
-bank = load_bank("sample")
+bank = load_bank("berka_shape")
 print("ready", flush=True)
 land(bank, Path(sys.argv[1]), Home(Path(sys.argv[2])))
 """
@@ -153,7 +153,7 @@ def test_a_landing_that_is_killed_again_and_again_completes_in_the_end(
 ) -> None:
     monkeypatch.setenv("MAINBANK_VAULT_KEY", "1f" * 32)
     data = write_berka_shaped_bank(tmp_path / "data", customers=3000)
-    bank = load_bank("sample")
+    bank = load_bank("berka_shape")
     whole, home = Home(tmp_path / "whole"), Home(tmp_path / "home")
     started = time.perf_counter()
     land(bank, data, whole)
@@ -169,7 +169,7 @@ def test_a_landing_that_is_killed_again_and_again_completes_in_the_end(
         time.sleep(moments.random() * duration * 0.8)
         process.send_signal(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
-        for entry in read_ledger(home.landing, "sample"):
+        for entry in read_ledger(home.landing, "berka_shape"):
             assert entry.parquet_path(home.landing).is_file()
     assert kills > 3
     land(bank, data, home)
@@ -184,7 +184,7 @@ import sys
 from warehouse.home import Home
 from warehouse.landing import land
 from warehouse.sources.bank import load_bank
-bank = load_bank("sample")
+bank = load_bank("berka_shape")
 bank = replace(bank, mapping=replace(bank.mapping, sources={"trans": bank.mapping.sources["trans"]}))
 (result,) = land(bank, Path(sys.argv[1]), Home(Path(sys.argv[2])))
 print(result.entry.rows_landed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

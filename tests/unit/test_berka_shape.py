@@ -156,12 +156,12 @@ def test_products_go_together_as_they_do_in_berka(tables: duckdb.DuckDBPyConnect
 
 
 def test_the_shipped_mapping_lands_all_of_it(bank: Path, tmp_path: Path) -> None:
-    home, loaded = Home(tmp_path / "home"), load_bank("sample")
+    home, loaded = Home(tmp_path / "home"), load_bank("berka_shape")
     results = land(loaded, bank, home)
     assert sum(result.entry.rows_quarantined for result in results) == 0
     lines = len((bank / "trans.asc").read_bytes().splitlines()) - 1
     assert next(r.entry.rows_landed for r in results if r.entry.source == "trans") == lines
-    assert default_as_of(read_ledger(home.landing, "sample"), loaded) == date(1994, 12, 31)
+    assert default_as_of(read_ledger(home.landing, "berka_shape"), loaded) == date(1994, 12, 31)
 
 
 def test_the_folder_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

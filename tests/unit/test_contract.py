@@ -59,7 +59,7 @@ def test_tables_of_a_customer_carry_the_record_id():
         for table in load_contract().tables.values()
         if any(column.name == "record_id" for column in table.raw_columns)
     }
-    assert carrying == {"customers", "accounts", "account_holders"}
+    assert carrying == {"customers", "accounts", "account_holders", "complaints"}
 
 
 def test_dbt_sources_give_each_raw_table_its_columns_meaning_and_class():
