@@ -3,6 +3,7 @@
 import dagster as dg
 
 from dagster_project.defs.extraction import FULL_REBUILD_TAG
+from dagster_project.lib.miners import RETRAIN_TAG
 from dagster_project.lib.environment import Environment, bank_of
 
 daily_refresh = dg.define_asset_job(
@@ -19,6 +20,14 @@ full_rebuild = dg.define_asset_job(
     description="The same, into a new warehouse file made from landing alone. | 由已接收数据全量重建。",
 )
 
+retrain = dg.define_asset_job(
+    "retrain",
+    selection=dg.AssetSelection.all(),
+    tags={RETRAIN_TAG: "true"},
+    description="The daily refresh with every model fitted anew; a model that fails its gates does not replace the one "
+    "in force. | 重新训练全部模型；未通过检验的模型不会替换现有模型。",
+)
+
 
 @dg.definitions
 def definitions() -> dg.Definitions:
@@ -32,4 +41,12 @@ def definitions() -> dg.Definitions:
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description="Every night at 02:00 bank time. | 每日银行当地时间02:00。",
     )
-    return dg.Definitions(jobs=[daily_refresh, full_rebuild], schedules=[nightly])
+    monthly = dg.ScheduleDefinition(
+        name="retrain_schedule",
+        job=retrain,
+        cron_schedule="0 5 2 * *",
+        execution_timezone=bank.settings.time_zone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="The second of each month at 05:00 bank time, after the month has closed. | 每月2日05:00重新训练。",
+    )
+    return dg.Definitions(jobs=[daily_refresh, full_rebuild, retrain], schedules=[nightly, monthly])

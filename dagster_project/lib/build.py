@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
-import pandas as pd
+import pyarrow as pa
 
 from dagster_project.lib import dbt
 from warehouse import registration
@@ -227,15 +227,26 @@ def record_checks(build: Build, bank: Bank, pass_name: str, results: Sequence[db
         connection.execute("commit")
 
 
-def write_results(build: Build, bank: Bank, tables: Mapping[str, pd.DataFrame | Any]) -> None:
-    """Write what a miner found into schema ``mined``, all tables in one transaction.
+def write_results(
+    build: Build,
+    bank: Bank,
+    tables: Mapping[str, pa.Table],
+    *,
+    shared: Mapping[str, pa.Table],
+    miner: str,
+) -> None:
+    """Write what a miner found into schema ``mined``, all of it in one transaction.
 
     Parameters
     ----------
     build, bank
         Where.
-    tables : mapping of str to Arrow table or DataFrame
-        Rows by name of the table; each replaces what is there.
+    tables
+        Tables of this miner; each replaces what is there.
+    shared
+        Rows of this miner in tables that all miners share; they replace its rows of before.
+    miner
+        Its name, column ``miner`` of the shared tables.
     """
     with open_warehouse(build.warehouse, bank.settings.resources, build.temporary) as connection:
         connection.execute("begin")
@@ -243,5 +254,12 @@ def write_results(build: Build, bank: Bank, tables: Mapping[str, pd.DataFrame | 
         for name, frame in tables.items():
             connection.register("frame_to_write", frame)
             connection.execute(f"create or replace table mined.{quote_name(name)} as from frame_to_write")
+            connection.unregister("frame_to_write")
+        for name, frame in shared.items():
+            table = f"mined.{quote_name(name)}"
+            connection.register("frame_to_write", frame)
+            connection.execute(f"create table if not exists {table} as from frame_to_write limit 0")
+            connection.execute(f"delete from {table} where miner = ?", [miner])
+            connection.execute(f"insert into {table} from frame_to_write")
             connection.unregister("frame_to_write")
         connection.execute("commit")

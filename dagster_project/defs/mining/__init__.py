@@ -1,0 +1,1 @@
+"""The miners as assets, one file each."""

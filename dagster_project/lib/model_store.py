@@ -1,0 +1,118 @@
+"""Which model of a miner is in force, and where its files are.
+
+A promotion is a decision: it cannot be recomputed by a replay, so it is a line appended to ``decisions/models.jsonl``.
+The files of every promoted run stay below ``models/<bank>/<miner>/<run>/``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from warehouse.home import Home
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A model in force.
+
+    Parameters
+    ----------
+    miner, run_id, model_id
+        Which model of which run.
+    as_of
+        The build's date when it was fitted: its age is counted from here.
+    folder
+        Where its files are.
+    """
+
+    miner: str
+    run_id: str
+    model_id: str
+    as_of: date
+    folder: Path
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """The tables of the run that made it."""
+        return {path.stem: pd.read_parquet(path) for path in sorted(self.folder.glob("*.parquet"))}
+
+    @property
+    def model_file(self) -> Path:
+        """The model's file, named after its id."""
+        return self.folder / f"{self.model_id}.skops"
+
+
+class ModelStore:
+    """The promotions of one bank.
+
+    Parameters
+    ----------
+    home
+        The installation.
+    bank
+        Short name of the bank.
+    """
+
+    def __init__(self, home: Home, bank: str) -> None:
+        self._decisions = home.decisions / "models.jsonl"
+        self._folder = home.root / "models" / bank
+        self._bank = bank
+
+    def current(self, miner: str) -> Promotion | None:
+        """The model in force: that of the last promotion; None if there is none."""
+        if not self._decisions.is_file():
+            return None
+        found = None
+        for line in self._decisions.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            if (row["bank"], row["miner"]) == (self._bank, miner):
+                found = row
+        if found is None:
+            return None
+        return Promotion(
+            miner,
+            found["run_id"],
+            found["model_id"],
+            date.fromisoformat(found["as_of"]),
+            self._folder / miner / found["run_id"],
+        )
+
+    def promote(
+        self,
+        miner: str,
+        run_id: str,
+        as_of: date,
+        frames: Mapping[str, pd.DataFrame],
+        save: Callable[[Path], str],
+    ) -> Promotion:
+        """Keep the files of a run and put its model in force.
+
+        Parameters
+        ----------
+        miner, run_id, as_of
+            Of the run.
+        frames
+            Tables to keep beside the model.
+        save
+            Writes the model into the folder it is given and returns the model's id.
+        """
+        folder = self._folder / miner / run_id
+        staged = folder.with_name(f".{run_id}.staged")
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir(parents=True)
+        for name, frame in frames.items():
+            frame.to_parquet(staged / f"{name}.parquet", index=False)
+        model_id = save(staged)
+        shutil.rmtree(folder, ignore_errors=True)
+        staged.rename(folder)
+        self._decisions.parent.mkdir(parents=True, exist_ok=True)
+        row = {"bank": self._bank, "miner": miner, "run_id": run_id, "model_id": model_id, "as_of": as_of.isoformat()}
+        with self._decisions.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(row, sort_keys=True) + "\n")
+        return Promotion(miner, run_id, model_id, as_of, folder)
