@@ -32,7 +32,7 @@ from scipy import sparse
 
 from mining.association.baskets import BasketError, Baskets, Integers, PackedBaskets, merged_rows, row_order
 
-__all__ = ["FoundItemsets", "OutputBoundError", "search"]
+__all__ = ["FoundItemsets", "OutputBoundError", "count_itemsets", "search"]
 
 Words = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float64]
@@ -167,6 +167,8 @@ def search(
     """
     found = FoundItemsets(limit)
     walk = _Walk(min_count, max_len or len(baskets.items), found)
+    if not len(baskets.weights):
+        return [], []
     merged = merged_rows(baskets)
     if isinstance(merged, PackedBaskets):
         labels, counts, root = _word_root(merged, walk)
@@ -191,6 +193,40 @@ def search(
         for block in _list_roots(merged, labels, walk):
             walk.grow(block, 2)
     return found.levels(labels)
+
+
+def count_itemsets(baskets: Baskets | PackedBaskets, itemsets: Integers) -> Integers:
+    """Return how many baskets hold each itemset, whether frequent or not.
+
+    Parameters
+    ----------
+    baskets : Baskets or PackedBaskets
+        At least one row.
+    itemsets : ndarray of int, shape (itemsets, items)
+        Codes of the items.
+    """
+    needed, codes = np.unique(itemsets, return_inverse=True)
+    codes = codes.reshape(itemsets.shape)
+    packed = baskets if isinstance(baskets, PackedBaskets) else baskets.without(~_marked(needed, baskets)).pack()
+    planes = _planes(packed.weights)
+    rows, plane_words = _planed(packed.words, planes)
+    bits = _columns(rows, needed if isinstance(baskets, PackedBaskets) else np.arange(len(needed)))
+    scale = np.repeat([worth for worth, _ in planes], plane_words)
+    counts = np.zeros(len(codes))
+    at_once = max(1, CANDIDATE_WORDS // max(1, len(scale)))
+    for start in range(0, len(codes), at_once):
+        some = codes[start : start + at_once]
+        held = bits[some[:, 0]]
+        for column in some.T[1:]:
+            held &= bits[column]
+        counts[start : start + at_once] = _popcounts(held, scale)
+    return counts.astype(np.int64)
+
+
+def _marked(codes: Integers, baskets: Baskets) -> npt.NDArray[np.bool_]:
+    marked = np.zeros(len(baskets.items), dtype=bool)
+    marked[codes] = True
+    return marked
 
 
 def _ranked(counts: Integers, min_count: int) -> Integers:
@@ -304,20 +340,25 @@ def _planes(weights: Integers) -> list[tuple[float, Integers]]:
 
 def _word_root(packed: PackedBaskets, walk: _Walk) -> tuple[Integers, Integers, _Block]:
     """Return the codes and counts of the frequent items by rank, and the block of them."""
-    words = packed.words
     planes = _planes(packed.weights)
     walk.worth = np.array([worth for worth, _ in planes])
-    plane_words = -(-np.array([len(rows) for _, rows in planes]) // 64)
-    padded = np.zeros((64 * int(plane_words.sum()), words.shape[1]), dtype=np.uint64)
-    starts = 64 * (np.cumsum(plane_words) - plane_words)
-    for (_, rows), start in zip(planes, starts.tolist(), strict=True):
-        padded[start : start + len(rows)] = words if len(rows) == len(words) else words[rows]
+    padded, plane_words = _planed(packed.words, planes)
     bits = _columns(padded, np.arange(len(packed.items)))
     counts = _popcounts(bits, np.repeat(walk.worth, plane_words)).astype(np.int64)
     ranked = _ranked(counts, walk.min_count)
     ranks = np.arange(len(ranked))
     ends = np.full(len(ranked), len(ranked))
     return ranked, counts[ranked], _Block(bits[ranked], plane_words, ends, ranks, ranks, _Rows(padded, ranked))
+
+
+def _planed(words: Words, planes: list[tuple[float, Integers]]) -> tuple[Words, Integers]:
+    """Return the rows once for each plane they are in, planes padded to whole words of bits, and these words."""
+    plane_words = -(-np.array([len(rows) for _, rows in planes]) // 64)
+    padded = np.zeros((64 * int(plane_words.sum()), words.shape[1]), dtype=np.uint64)
+    starts = 64 * (np.cumsum(plane_words) - plane_words)
+    for (_, rows), start in zip(planes, starts.tolist(), strict=True):
+        padded[start : start + len(rows)] = words if len(rows) == len(words) else words[rows]
+    return padded, plane_words
 
 
 def _columns(rows: Words, places: Integers) -> Words:
