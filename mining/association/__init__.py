@@ -25,6 +25,7 @@ from mining.association.discovery import (
     mine_rules,
 )
 from mining.association.itemsets import ItemsetsCutWarning, count_bound, frequent_itemsets
+from mining.association.partitions import frequent_itemsets_of_parts
 from mining.association.rules import association_rules
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "association_rules",
     "count_bound",
     "frequent_itemsets",
+    "frequent_itemsets_of_parts",
     "merge_baskets",
     "mine_rules",
     "pack_baskets",

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mining.association.baskets import BasketError, BasketInput, Baskets, PackedBaskets, read_baskets
+from mining.association.baskets import BasketError, BasketInput, Baskets, PackedBaskets, as_read
 from mining.association.table import ItemsetTable, Lattice
 from mining.association.vertical import OutputBoundError, search
 
@@ -127,11 +127,7 @@ def frequent_itemsets(
     """
     if kind not in get_args(Kind):
         raise BasketError(f"kind is {kind!r}; valid are {', '.join(get_args(Kind))}.")
-    read: Baskets | PackedBaskets
-    if isinstance(baskets, PackedBaskets) and basket_count is None:
-        read = baskets
-    else:
-        read = read_baskets(baskets, basket_count=basket_count)
+    read = as_read(baskets, basket_count=basket_count)
     bound = count_bound(read.basket_count, min_count=min_count, min_support=min_support)
     table = find_itemsets(read, bound, max_len=max_len, max_width=max_width, max_itemsets=max_itemsets)
     for message in table.cut:
@@ -202,10 +198,8 @@ def find_itemsets(
 
 
 def _length_within(sizes: list[int], limit: int) -> int:
-    """Return the greatest length whose itemsets, as far as they were found, take no more than half of the limit."""
-    within = np.flatnonzero(np.cumsum(sizes) <= limit // 2)
-    longest = int(within[-1]) + 1 if len(within) else int(sizes[0] <= limit)
-    return min(longest, len(sizes) - 1)
+    """Return the greatest length whose itemsets, as far as they were found, are within the limit."""
+    return int((np.cumsum(sizes) <= limit).sum())  # less than all lengths, since all itemsets exceed the limit
 
 
 def _narrow(baskets: Baskets | PackedBaskets, max_width: int, cut: list[str]) -> Baskets | PackedBaskets:

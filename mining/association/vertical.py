@@ -30,9 +30,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from mining.association.baskets import BasketError, Baskets, Integers, PackedBaskets, row_order
+from mining.association.baskets import BasketError, Baskets, Integers, PackedBaskets, merged_rows, row_order
 
-__all__ = ["FoundItemsets", "OutputBoundError", "search"]
+__all__ = ["FoundItemsets", "OutputBoundError", "count_itemsets", "search"]
 
 Words = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float64]
@@ -80,6 +80,10 @@ class FoundItemsets:
     items: list[list[Integers]] = field(default_factory=list)
     counts: list[list[Integers]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+
+    def add_items(self, counts: Integers) -> None:
+        """Record the single items, by rank."""
+        self.add(1, np.zeros(len(counts), dtype=np.int64), np.arange(len(counts)), counts)
 
     def add(self, length: int, parents: Integers, items: Integers, counts: npt.NDArray[np.number]) -> Integers:
         """Record itemsets of `length` items and return their places in their level."""
@@ -163,24 +167,66 @@ def search(
     """
     found = FoundItemsets(limit)
     walk = _Walk(min_count, max_len or len(baskets.items), found)
-    if isinstance(baskets, PackedBaskets):
-        labels, root = _word_root(baskets, walk)
-        walk.grow(root, 1)
-        return found.levels(labels)
-    counts = baskets.item_counts()
+    if not len(baskets.weights):
+        return [], []
+    merged = merged_rows(baskets)
+    if isinstance(merged, PackedBaskets):
+        labels, counts, root = _word_root(merged, walk)
+        if _words_are_cheaper(merged.widths, len(labels)):
+            found.add_items(counts)
+            walk.grow(root, 1)
+            return found.levels(labels)
+        merged = merged.unpack()
+    counts = merged.item_counts()
     labels = _ranked(counts, min_count)
     if not len(labels):
         return [], []
-    if _words_are_cheaper(baskets, labels):
-        frequent = np.sort(labels)
-        ranked, root = _word_root(baskets.without(counts < min_count).pack(), walk)
+    is_frequent = counts >= min_count
+    widths = np.diff(np.append(0, np.cumsum(is_frequent[merged.codes], dtype=np.int64))[merged.offsets])
+    if _words_are_cheaper(widths, len(labels)):
+        ranked, counts, root = _word_root(merged.without(~is_frequent).pack(), walk)
+        found.add_items(counts)
         walk.grow(root, 1)
-        return found.levels(frequent[ranked])
-    found.add(1, np.zeros(len(labels), dtype=np.int64), np.arange(len(labels)), counts[labels])
+        return found.levels(np.sort(labels)[ranked])
+    found.add_items(counts[labels])
     if walk.max_len > 1:
-        for block in _list_roots(baskets, labels, walk):
+        for block in _list_roots(merged, labels, walk):
             walk.grow(block, 2)
     return found.levels(labels)
+
+
+def count_itemsets(baskets: Baskets | PackedBaskets, itemsets: Integers) -> Integers:
+    """Return how many baskets hold each itemset, whether frequent or not.
+
+    Parameters
+    ----------
+    baskets : Baskets or PackedBaskets
+        At least one row.
+    itemsets : ndarray of int, shape (itemsets, items)
+        Codes of the items.
+    """
+    needed, codes = np.unique(itemsets, return_inverse=True)
+    codes = codes.reshape(itemsets.shape)
+    packed = baskets if isinstance(baskets, PackedBaskets) else baskets.without(~_marked(needed, baskets)).pack()
+    planes = _planes(packed.weights)
+    rows, plane_words = _planed(packed.words, planes)
+    bits = _columns(rows, needed if isinstance(baskets, PackedBaskets) else np.arange(len(needed)))
+    scale = np.repeat([worth for worth, _ in planes], plane_words)
+    counts = np.zeros(len(codes))
+    at_once = max(1, CANDIDATE_WORDS // max(1, len(scale)))
+    for start in range(0, len(codes), at_once):
+        some = codes[start : start + at_once]
+        held = bits[some[:, 0]]
+        for column in some.T[1:]:
+            held &= bits[column]
+        counts[start : start + at_once] = _popcounts(held, scale)
+    return counts.astype(np.int64)
+
+
+def _marked(codes: Integers, baskets: Baskets) -> npt.NDArray[np.bool_]:
+    marked = np.zeros(len(baskets.items), dtype=bool)
+    marked[codes] = True
+    return marked
 
 
 def _ranked(counts: Integers, min_count: int) -> Integers:
@@ -194,13 +240,11 @@ def _ranked(counts: Integers, min_count: int) -> Integers:
     return frequent[np.argsort(counts[frequent], kind="stable")]
 
 
-def _words_are_cheaper(baskets: Baskets, frequent: Integers) -> bool:
+def _words_are_cheaper(widths: Integers, items: int) -> bool:
     """Estimate which of the two roots costs less, in nanoseconds measured on one core of a server of 2023."""
-    is_frequent = np.zeros(len(baskets.items), dtype=bool)
-    is_frequent[frequent] = True
-    widths = np.diff(np.append(0, np.cumsum(is_frequent[baskets.codes], dtype=np.int64))[baskets.offsets])
-    by_lists = 4.0 * float((widths.astype(np.float64) ** 2).sum()) + 60.0 * float(widths.sum())
-    by_words = len(frequent) * (1.5 * len(widths) + 0.15 * float(widths.sum()) + 50_000.0)
+    members = float(widths.sum())
+    by_lists = 4.0 * float((widths.astype(np.float64) ** 2).sum()) + 60.0 * members
+    by_words = items * (1.5 * len(widths) + 0.15 * members + 50_000.0)
     return by_words < by_lists
 
 
@@ -294,23 +338,27 @@ def _planes(weights: Integers) -> list[tuple[float, Integers]]:
     return planes
 
 
-def _word_root(packed: PackedBaskets, walk: _Walk) -> tuple[Integers, _Block]:
-    """Record the frequent items and return their codes by rank and the block of them."""
-    words = packed.words
+def _word_root(packed: PackedBaskets, walk: _Walk) -> tuple[Integers, Integers, _Block]:
+    """Return the codes and counts of the frequent items by rank, and the block of them."""
     planes = _planes(packed.weights)
     walk.worth = np.array([worth for worth, _ in planes])
+    padded, plane_words = _planed(packed.words, planes)
+    bits = _columns(padded, np.arange(len(packed.items)))
+    counts = _popcounts(bits, np.repeat(walk.worth, plane_words)).astype(np.int64)
+    ranked = _ranked(counts, walk.min_count)
+    ranks = np.arange(len(ranked))
+    ends = np.full(len(ranked), len(ranked))
+    return ranked, counts[ranked], _Block(bits[ranked], plane_words, ends, ranks, ranks, _Rows(padded, ranked))
+
+
+def _planed(words: Words, planes: list[tuple[float, Integers]]) -> tuple[Words, Integers]:
+    """Return the rows once for each plane they are in, planes padded to whole words of bits, and these words."""
     plane_words = -(-np.array([len(rows) for _, rows in planes]) // 64)
     padded = np.zeros((64 * int(plane_words.sum()), words.shape[1]), dtype=np.uint64)
     starts = 64 * (np.cumsum(plane_words) - plane_words)
     for (_, rows), start in zip(planes, starts.tolist(), strict=True):
         padded[start : start + len(rows)] = words if len(rows) == len(words) else words[rows]
-    bits = _columns(padded, np.arange(len(packed.items)))
-    counts = _popcounts(bits, np.repeat(walk.worth, plane_words)).astype(np.int64)
-    ranked = _ranked(counts, walk.min_count)
-    ranks = np.arange(len(ranked))
-    walk.found.add(1, np.zeros(len(ranked), dtype=np.int64), ranks, counts[ranked])
-    ends = np.full(len(ranked), len(ranked))
-    return ranked, _Block(bits[ranked], plane_words, ends, ranks, ranks, _Rows(padded, ranked))
+    return padded, plane_words
 
 
 def _columns(rows: Words, places: Integers) -> Words:

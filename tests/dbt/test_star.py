@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 import pytest
-from small_bank import FIRST_PASS
+from star_bank import FIRST_PASS
 
 AS_OF = "2024-03-10"
 

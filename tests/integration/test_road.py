@@ -1,5 +1,6 @@
 """The road as a user drives it: the console program, a home of its own, what is in the release afterwards."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -112,6 +113,39 @@ def test_running_again_changes_no_row_and_makes_a_new_release(second_home, mainb
         assert reads > 0
     assert os.readlink(second_home / "current") != target
     assert table_hashes(second_home / "current" / "mainbank.duckdb", schemas=BUSINESS) == before
+
+
+def test_a_second_run_on_the_same_home_is_refused_with_the_reason(second_home, mainbank):
+    with (second_home / "tmp" / "run.lock").open("a+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.truncate(0)
+        held.write("0a1b2c3d")
+        held.flush()
+        outcome = mainbank(second_home, "run")
+    assert outcome.returncode == 2, outcome.stdout + outcome.stderr
+    assert "another run is working on this home" in outcome.stdout
+    assert "0a1b2c3d" in outcome.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["landing", "registration", "transformation", "release"])
+def test_a_run_killed_in_the_middle_is_completed_by_the_next(step, tmp_path, mainbank, generated_release):
+    """SIGKILL as soon as a step begins to speak; the next run must not wait for the dead one's place in the pool."""
+    home = tmp_path / "home"
+    process = mainbank.start(home, "run")
+    before = {"landing": "", "registration": "landing          done", "transformation": "registration     done"}
+    awaited = before.get(step, "mining_results   done")
+    for line in process.stderr:
+        if awaited in line:
+            process.kill()
+            break
+    process.communicate()
+    assert process.returncode == -9
+    assert not (home / "current").exists()
+    outcome = mainbank(home, "run")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    rebuilt = table_hashes(home / "current" / "mainbank.duckdb", schemas=BUSINESS)
+    assert rebuilt == table_hashes(generated_release, schemas=BUSINESS)
 
 
 def test_a_failed_blocking_check_leaves_the_old_release_in_place(second_home, tmp_path):
