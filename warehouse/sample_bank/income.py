@@ -25,7 +25,7 @@ _TRADING = tuple(GROUP_NAMES.index(name) for name in ("entrepreneurs", "small_bu
 
 
 def earn(life: MonthOfLife) -> None:
-    """Salaries and pensions on their days, turnover by the week, income from elsewhere, and what others send."""
+    """Salaries and pensions on their days, turnover twice a month, income from elsewhere, and what others send."""
     people, state, parameters, month = life.people, life.state, life.parameters, life.month
     growth = (1 + parameters.income_growth) ** life.years
     income = people.income * growth
@@ -62,8 +62,8 @@ def earn(life: MonthOfLife) -> None:
     merchants = lively & state.is_open[MERCHANT_QR]
     rows = np.flatnonzero(merchants)
     quiet = 0.55 if month.spring_festival is not None else 1.0
-    for week in range(4):
-        turnover = income[rows] * 0.25 * quiet * np.exp(0.35 * life.draws.normal("turnover", rows, week))
+    for half in range(2):
+        turnover = income[rows] * 0.5 * quiet * np.exp(0.3 * life.draws.normal("turnover", rows, half))
         life.ledger.post(
             Posting(
                 "turnover",
@@ -73,12 +73,12 @@ def earn(life: MonthOfLife) -> None:
                 counterparty="merchant",
                 hour=23.0,
                 spread=0.5,
-                counter=week,
+                counter=half,
             ),
             rows,
             CURRENT,
             np.rint(turnover * life.presence()[rows]).astype(np.int64),
-            6 + 7 * week,
+            13 + 14 * half,
         )
 
     # Wages, pensions and allowances that are paid elsewhere are brought here once a month, by most.

@@ -12,6 +12,7 @@ from warehouse.sample_bank.dates import Month
 from warehouse.sample_bank.market_rates import Market
 from warehouse.sample_bank.parameters import (
     AUM_PRODUCTS,
+    BUSINESS_LOAN,
     CASH_WEALTH,
     CONSUMER_LOAN,
     CREDIT_CARD,
@@ -234,6 +235,11 @@ def opening_state(people: Population, start: int, seed: int, market: Market) -> 
     asleep = state.mode == ASLEEP
     state.is_open[:, asleep] = False
     state.is_open[CURRENT, asleep] = True
+    for product, between in ((CONSUMER_LOAN, 0.09), (BUSINESS_LOAN, 0.17)):
+        # Between two loans: as large a share of borrowers as the months between are of a term and the months between.
+        waits = state.is_open[product] & draws.happens(f"between {product}", between)
+        state.is_open[product] &= ~waits
+        state.pending_month[product] = np.where(waits, start + draws.integer(f"between {product} until", 4), 0)
     state.sequence[state.is_open] = 1
 
     for product in range(PRODUCT_COUNT):
