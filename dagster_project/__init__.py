@@ -2,5 +2,5 @@
 
 import warnings
 
-# Of libraries of our libraries: nothing a user of mainbank could act on.
-warnings.filterwarnings("ignore", category=DeprecationWarning, module="sqlglotrs")
+# Of a library of our libraries, at its import: nothing a user of mainbank could act on.
+warnings.filterwarnings("ignore", message="sqlglotrs is deprecated")

@@ -71,11 +71,11 @@ def choose_environment(
     """
     day = parse_as_of(as_of)
     if source is None and data is None:
-        from warehouse.sample_bank.berka_shape import BANK, ensure_generated  # noqa: PLC0415
+        from warehouse.sample_bank.berka_shape import ensure_generated  # noqa: PLC0415
 
         home.prepare()
         console.print("No SOURCE given: a small generated bank is used.")
-        return Environment(home.root, BANK, ensure_generated(home.root / "sample", customers or 300), day)
+        return Environment(home.root, "sample", ensure_generated(home.root / "sample", customers or 300), day)
     if source is None or data is None:
         raise UserError(
             "a bank is its mapping and its data, and one of them is missing",

@@ -24,7 +24,7 @@ from warehouse.sources.specification import (
     quote_text,
     typed_expression,
 )
-from warehouse.vault import CLEAR_VALUES, record_id_expression, token_expression
+from warehouse.vault import CLEAR_VALUES, normalised_expression, record_id_expression, token_expression
 
 #: Columns that landing adds; `record_id` only where the mapping names the record.
 ADDED_COLUMNS = (SOURCE_ROW, "_known_on", "_is_known_on_assumed", "_operation")
@@ -182,7 +182,7 @@ class Judge:
             for column in self._source.columns
         )
         undeclared = "".join(
-            f", nullif(trim(cast({quote_name(name)} as varchar)), '') as {quote_name(name)}" for name in self.undeclared
+            f", {normalised_expression(quote_name(name))} as {quote_name(name)}" for name in self.undeclared
         )
         derived = "".join(
             f", ({column.expression}) as {self._delivered(column.name)}, "
@@ -221,7 +221,7 @@ class Judge:
             record = record_id_expression(self._source.source_system, quote_name(self._source.record))
             columns.append(f"{record} as {RECORD_ID}")
         for name, clear in self._clear.items():
-            columns.append(f"nullif(trim(cast({quote_name(name)} as varchar)), '') as {clear}")
+            columns.append(f"{normalised_expression(quote_name(name))} as {clear}")
             if name in self.undeclared:
                 columns.append(f"{token_expression(quote_name(name))} as {clear}_token")
         return f"select {', '.join(columns)} from judged"

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from warehouse import vault
 from warehouse.errors import UserError
 from warehouse.home import Home
-from warehouse.judgement import ADDED_COLUMNS, RECORD_ID, Fault, Judge
+from warehouse.judgement import ADDED_COLUMNS, RECORD_ID, Fault, Judge, JudgedRows
 from warehouse.ledger import (
     LedgerEntry,
     delivery_id,
@@ -380,11 +380,7 @@ class _Landing:
             operation=delivery.operation,
         )
         show = _Shown(source, bool(judge.undeclared))
-        read = landed = quarantined = filtered = 0
-        known_from: date | None = None
-        known_to: date | None = None
-        reasons: Counter[tuple[str, str]] = Counter()
-        examples: list[str] = []
+        counts = _Counts()
         for batch in _ahead(rows.batches()):
             judged = judge.judge(batch.rows)
             faults = [Fault(row, "", reason, None) for row, reason in batch.faults.items()] + judged.faults
@@ -394,69 +390,60 @@ class _Landing:
             if faults:
                 table, lines = _quarantined(batch, faults, show)
                 staged.quarantined.write(table)
-                reasons.update({(fault.column, fault.reason) for fault in faults})
-                examples += lines[: _EXAMPLES - len(examples)]
-            read += batch.records
-            landed += judged.landed.num_rows
-            quarantined += len({fault.source_row for fault in faults})
-            filtered += judged.filtered
-            if judged.landed.num_rows:
-                bounds = pc.min_max(judged.landed.column("_known_on")).as_py()
-                known_from = min(known_from or date.max, bounds["min"])
-                known_to = max(known_to or date.min, bounds["max"])
-        if not read:
+                counts.add_faults(faults, lines)
+            counts.add_rows(batch.records, judged)
+            if rows.most_records is not None:
+                # So many are faulty already that the others cannot outweigh them: the rest need not be read.
+                self._check_share(delivery, counts, rows.most_records)
+        if not counts.read:
             staged.landed.write(judge.judge(rows.empty_rows()).landed)
         staged.close()
-        self._check_share(delivery, read, quarantined, reasons, examples)
+        self._check_share(delivery, counts, counts.read)
         written = pq.read_metadata(staged.landed.path).num_rows
-        if read != written + quarantined + filtered:
+        accounted = written + counts.quarantined + counts.filtered
+        if counts.read != accounted:
             raise UserError(
                 "records of a delivery are not accounted for, so nothing of it was landed",
                 where=str(delivery.path),
-                found=f"{read:,} read; {written:,} landed + {quarantined:,} quarantined + {filtered:,} filtered "
-                f"= {written + quarantined + filtered:,}",
+                found=f"{counts.read:,} read; {written:,} landed + {counts.quarantined:,} quarantined + "
+                f"{counts.filtered:,} filtered = {accounted:,}",
                 valid="the same number on both sides",
                 next_step="report this with the mapping of the source: it is a fault of landing",
             )
         return replace(
             draft,
-            known_from=known_from,
-            known_to=known_to,
-            rows_read=read,
-            rows_landed=landed,
-            rows_quarantined=quarantined,
-            rows_filtered=filtered,
+            known_from=counts.known_from,
+            known_to=counts.known_to,
+            rows_read=counts.read,
+            rows_landed=written,
+            rows_quarantined=counts.quarantined,
+            rows_filtered=counts.filtered,
             parquet_sha256=staged.landed.sha256(),
             undeclared_columns=tuple(judge.undeclared),
         )
 
-    def _check_share(
-        self,
-        delivery: Delivery,
-        read: int,
-        quarantined: int,
-        reasons: Counter[tuple[str, str]],
-        examples: list[str],
-    ) -> None:
+    def _check_share(self, delivery: Delivery, counts: _Counts, records: int) -> None:
+        """Refuse a delivery of (at most) so many records if too many of them are faulty."""
         share = self._bank.settings.quarantine.maximum_share
-        if quarantined <= share * read:
+        if counts.quarantined <= share * records:
             return
         common = ", ".join(
-            f"{f'{column}: ' if column else ''}{reason}" for (column, reason), _ in reasons.most_common(5)
+            f"{f'{column}: ' if column else ''}{reason}" for (column, reason), _ in counts.reasons.most_common(5)
         )
+        source = delivery.source
         next_step = "correct the file or the mapping, or allow a larger share"
-        if any("bytes that are not" in reason for _, reason in reasons) and isinstance(
-            delivery.source.format, CsvFormat
-        ):
+        is_about_encoding = any("bytes that are not" in reason for _, reason in counts.reasons)
+        if is_about_encoding and isinstance(source.format, CsvFormat):
             next_step = (
-                f"sources.{delivery.source.name}.format.encoding says {delivery.source.format.encoding}: "
+                f"sources.{source.name}.format.encoding says {source.format.encoding}: "
                 "correct it (gb18030 for Chinese systems, cp1250 or latin-1 for others), or the export"
             )
+        part = counts.quarantined / counts.read
         raise UserError(
             "too many faulty records: the delivery is refused and nothing of it was landed",
             where=str(delivery.path),
-            found=f"{quarantined:,} of {read:,} records ({quarantined / read:.2%}): {common}\n    "
-            + "\n    ".join(examples),
+            found=f"{counts.quarantined:,} of {counts.read:,} records read ({part:.2%}): {common}\n    "
+            + "\n    ".join(counts.examples),
             valid=f"at most {share:.2%} (bank.yml: quarantine.maximum_share)",
             next_step=next_step,
         )
@@ -470,6 +457,34 @@ class _Landing:
             names = ", ".join(entry.undeclared_columns)
             parts.append(f"columns not declared in the mapping, kept in the vault only: {names}")
         self._tell(f"{entry.source}: {entry.file}: {', '.join(parts)} ({seconds:.1f} s)")
+
+
+@dataclass
+class _Counts:
+    """What was counted of a delivery so far."""
+
+    read: int = 0
+    quarantined: int = 0
+    filtered: int = 0
+    known_from: date | None = None
+    known_to: date | None = None
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+
+    def add_rows(self, records: int, judged: JudgedRows) -> None:
+        """Count the records of a batch and what became of its rows."""
+        self.read += records
+        self.filtered += judged.filtered
+        if judged.landed.num_rows:
+            bounds = pc.min_max(judged.landed.column("_known_on")).as_py()
+            self.known_from = min(self.known_from or date.max, bounds["min"])
+            self.known_to = max(self.known_to or date.min, bounds["max"])
+
+    def add_faults(self, faults: Sequence[Fault], lines: Sequence[str]) -> None:
+        """Count the records that are quarantined; a record with two faults counts once."""
+        self.quarantined += len({fault.source_row for fault in faults})
+        self.reasons.update((fault.column, fault.reason) for fault in faults)
+        self.examples += lines[: _EXAMPLES - len(self.examples)]
 
 
 class _Shown:

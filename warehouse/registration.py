@@ -42,6 +42,9 @@ CONSTANT_ROWS = "mapping"
 _DELIVERIES = "temp.registered_delivery"
 _CANDIDATE = "temp.candidate_row"
 _FAULTY = "temp.faulty_row"
+_RESTATED = "temp.restated_row"
+#: What makes a row of raw the same row when its table is worked out again.
+_SAME_ROW = ("delivery_id", "source_row", "known_on", "is_known_on_assumed", "operation", "row_hash")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 _BOOKKEEPING = """
@@ -52,7 +55,8 @@ create table if not exists bookkeeping.build (
     fingerprint varchar not null,
     mapping_hash varchar not null,
     contract_hash varchar not null,
-    created_at timestamp not null
+    created_at timestamp not null,
+    last_batch bigint not null
 );
 create table if not exists bookkeeping.registration (
     delivery_id varchar not null,
@@ -89,9 +93,10 @@ class RegistrationResult:
     batch
         Number of the batch; None if there was nothing to do.
     rows_registered, rows_rejected
-        Rows by contract table. A table with lookups is registered again in full, so its count is of all its rows.
+        Rows that are new in each contract table, and landed rows that could not be registered.
     rows_withdrawn
-        Rows removed from each contract table because their delivery is no longer in force or is registered again.
+        Rows removed from each contract table: their delivery is no longer in force, or (tables with lookups) a
+        delivery that came late changes what was known then.
     untranslated_codes
         (contract table, column, code table, source code, rows) of this batch, sorted. Codes of classed columns
         are masked.
@@ -137,7 +142,8 @@ def register(
     """Bring schema `raw` up to the deliveries in force, in one transaction.
 
     A delivery that is in force and not yet registered is appended; one that is registered and no longer in force is
-    removed; a table with lookups is registered again in full when any of its sources has such a delivery.
+    removed; a table with lookups is worked out again in full when any of its sources has such a delivery (the rows
+    that did not change keep their batch).
 
     Parameters
     ----------
@@ -194,13 +200,16 @@ class _Registration:
         create_bank_time_macro(self.connection, self.bank.settings.time_zone)
         with self.transaction():
             self.prepare()
-            self.batch = self.number("select coalesce(max(batch), 0) + 1 from bookkeeping.registration")
+            # Counted apart from the rows: a batch that was withdrawn again must not lend its number to another.
+            self.batch = self.number("select last_batch + 1 from bookkeeping.build")
             for name in self.mapping.tables:
                 self.register_constants(self.contract.tables[name])
                 self.register_deliveries(self.contract.tables[name])
             if "customers" in self.registered or "customers" in self.withdrawn:
                 identity.assign(self.connection)
             is_new = self.number("select count(*) from bookkeeping.registration where batch = ?", [self.batch]) > 0
+            if is_new or self.withdrawn:
+                self.connection.execute("update bookkeeping.build set last_batch = ?", [self.batch])
             codes = self.connection.execute(
                 """
                 select code.table_name, code.column_name, code.code_table, code.source_code, sum(code.rows)
@@ -248,7 +257,7 @@ class _Registration:
         identity.create(self.connection)
         if found is None:
             self.connection.execute(
-                "insert into bookkeeping.build values (?, ?, ?, ?, ?)",
+                "insert into bookkeeping.build values (?, ?, ?, ?, ?, 0)",
                 [self.bank.name, wanted, self.mapping.hash, self.contract.hash, self.now],
             )
         self.connection.execute(
@@ -298,6 +307,7 @@ class _Registration:
             {"now": self.now},
         )
         self.book(CONSTANT_ROWS, CONSTANT_ROWS, table, len(rows), 0)
+        self.count(self.registered, table, len(rows))
 
     def register_deliveries(self, table: Table) -> None:
         """Bring a table up to the deliveries in force of all sources it reads."""
@@ -313,43 +323,72 @@ class _Registration:
         if seen == current:
             return
         if any(select.lookups for select in spec.selects):
-            # A new row of a looked-up source can change any row of the table.
-            removed, added = seen, current
+            # A new row of a looked-up source can change any row of the table: all are worked out again.
+            self.forget(table, seen)
+            target = _RESTATED
+            self.connection.execute(
+                f"create or replace temporary table {target} as from raw.{quote_name(table.name)} limit 0"
+            )
+            added = current
         else:
-            removed, added = seen - current, current - seen
-        self.withdraw(table, removed)
+            self.forget(table, seen - current)
+            self.remove(table, "delivery_id in (select unnest($gone))", {"gone": sorted(seen - current)})
+            target = f"raw.{quote_name(table.name)}"
+            added = current - seen
         booked = dict.fromkeys(sorted(added), (0, 0))
         for select in spec.selects:
             entries = [entry for entry in self.by_source.get(select.source or "", []) if entry.delivery_id in added]
             if entries:
-                for delivery, counts in self.register_select(table, select, entries).items():
+                for delivery, counts in self.register_select(table, select, entries, target).items():
                     booked[delivery] = (booked[delivery][0] + counts[0], booked[delivery][1] + counts[1])
         for delivery, (registered, rejected) in booked.items():
             self.book(delivery, self.in_force[delivery].source, table, registered, rejected)
+        if target == _RESTATED:
+            self.restate(table)
+        else:
+            self.count(self.registered, table, sum(registered for registered, _ in booked.values()))
 
-    def withdraw(self, table: Table, deliveries: set[str]) -> None:
-        """Remove everything that deliveries brought to a table."""
-        if not deliveries:
-            return
-        gone = list(deliveries)
-        removed = self.number(
-            f"select count(*) from raw.{quote_name(table.name)} where delivery_id in (select unnest($gone))",
-            {"gone": gone},
+    def restate(self, table: Table) -> None:
+        """Make a raw table what was worked out again, leaving the rows that did not change as they are."""
+        same = " and ".join(f"restated.{name} is not distinct from standing.{name}" for name in _SAME_ROW)
+        raw = f"raw.{quote_name(table.name)}"
+        self.remove(
+            table,
+            f"delivery_id <> $constant and not exists (select 1 from {_RESTATED} as restated where {same})",
+            {"constant": CONSTANT_ROWS},
         )
         self.connection.execute(
-            f"delete from raw.{quote_name(table.name)} where delivery_id in (select unnest($gone))", {"gone": gone}
+            f"""
+            insert into {raw} by name
+            select restated.*
+            from {_RESTATED} as restated
+            where not exists (select 1 from {raw} as standing where {same})
+            """
         )
+        self.connection.execute(f"drop table {_RESTATED}")
+        new = self.counts(raw)
+        self.count(self.registered, table, sum(rows for delivery, rows in new.items() if delivery != CONSTANT_ROWS))
+
+    def forget(self, table: Table, deliveries: set[str]) -> None:
+        """Remove what was booked about deliveries and a table."""
         for booked in ("registration", "rejected_row", "untranslated_code"):
             self.connection.execute(
                 f"delete from bookkeeping.{booked} where table_name = $table and delivery_id in (select unnest($gone))",
-                {"table": table.name, "gone": gone},
+                {"table": table.name, "gone": sorted(deliveries)},
             )
-        self.withdrawn[table.name] = self.withdrawn.get(table.name, 0) + removed
+
+    def remove(self, table: Table, condition: str, parameters: dict[str, object]) -> None:
+        """Delete rows of a raw table and count them as withdrawn."""
+        raw = f"raw.{quote_name(table.name)} as standing"
+        rows = self.number(f"select count(*) from {raw} where {condition}", parameters)
+        if rows:
+            self.connection.execute(f"delete from {raw} where {condition}", parameters)
+            self.count(self.withdrawn, table, rows)
 
     def register_select(
-        self, table: Table, select: SelectSpec, entries: list[LedgerEntry]
+        self, table: Table, select: SelectSpec, entries: list[LedgerEntry], target: str
     ) -> dict[str, tuple[int, int]]:
-        """Append the rows of one select; (registered, rejected) rows by delivery."""
+        """Append the rows of one select to `target`; (registered, rejected) rows by delivery."""
         driver = str(select.source)
         relations = {driver: self.relation(self.mapping.sources[driver], entries)}
         for lookup in select.lookups:
@@ -366,14 +405,14 @@ class _Registration:
                 f"create or replace temporary table {_CANDIDATE} as {query.steps} select * from candidate",
             )
             query = replace(query, steps=f"with candidate as (select * from {_CANDIDATE})")
-        before = self.counts(table)
+        before = self.counts(target)
         names = ", ".join(quote_name(column.raw_name) for column in table.columns)
         record = ", _record_id as record_id" if table.belongs_to_customer else ""
         self.execute(
             table,
             select,
             f"""
-            insert into raw.{quote_name(table.name)} by name
+            insert into {target} by name
             {query.steps}
             select
                 {names}{record},
@@ -389,7 +428,7 @@ class _Registration:
             where not {query.is_faulty}
             """,
         )
-        after = self.counts(table)
+        after = self.counts(target)
         registered = {delivery: rows - before.get(delivery, 0) for delivery, rows in after.items()}
         expected = sum(entry.rows_landed for entry in entries)
         rejected: dict[str, int] = {}
@@ -515,13 +554,16 @@ class _Registration:
             "insert into bookkeeping.registration values (?, ?, ?, ?, ?, ?)",
             [delivery, source, table.name, self.batch, registered, rejected],
         )
-        self.registered[table.name] = self.registered.get(table.name, 0) + registered
-        self.rejected[table.name] = self.rejected.get(table.name, 0) + rejected
+        self.count(self.rejected, table, rejected)
 
-    def counts(self, table: Table) -> dict[str, int]:
-        """Rows of the current batch in a raw table, by delivery."""
+    @staticmethod
+    def count(counts: dict[str, int], table: Table, rows: int) -> None:
+        counts[table.name] = counts.get(table.name, 0) + rows
+
+    def counts(self, target: str) -> dict[str, int]:
+        """Rows of the current batch in a relation, by delivery."""
         rows = self.connection.execute(
-            f"select delivery_id, count(*) from raw.{quote_name(table.name)} where batch = ? group by all", [self.batch]
+            f"select delivery_id, count(*) from {target} where batch = ? group by all", [self.batch]
         ).fetchall()
         return {str(delivery): int(count) for delivery, count in rows}
 

@@ -20,6 +20,9 @@ KEY_VARIABLE = "MAINBANK_VAULT_KEY"
 KEY_BYTES = 32
 _BLOCK_BYTES = 64  # block size of SHA-256, as in RFC 2104
 _SEPARATOR = "\x1f"
+#: What is cut off around a value: blank, tab, line ends, no-break and ideographic space. Named one by one, since what
+#: a database calls blank changes with its version, and with it every token would.
+BLANKS = " \t\r\n\u00a0\u3000"
 
 #: What the vault keeps of one identifying value.
 CLEAR_VALUES = pa.schema(
@@ -86,6 +89,11 @@ def use_key(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
     connection.execute("set variable vault_outer = ?::blob", [bytes(byte ^ 0x5C for byte in padded)])
 
 
+def normalised_expression(sql: str) -> str:
+    """SQL for a value as text without blanks around it; NULL if nothing is left."""
+    return f"nullif(trim(cast({sql} as varchar), '{BLANKS}'), '')"
+
+
 def token_expression(sql: str) -> str:
     """SQL for the keyed token of a value: HMAC-SHA-256, 64 hex digits.
 
@@ -101,7 +109,7 @@ def token_expression(sql: str) -> str:
     str
         Expression of type VARCHAR, for a connection that `use_key` was called on.
     """
-    return _keyed_hash("value", f"nullif(trim(cast({sql} as varchar)), '')")
+    return _keyed_hash("value", normalised_expression(sql))
 
 
 def record_id_expression(source_system: str, id_sql: str) -> str:
@@ -115,7 +123,7 @@ def record_id_expression(source_system: str, id_sql: str) -> str:
         Expression of the id within that system; NULL gives NULL.
     """
     system = source_system.replace("'", "''")
-    return _keyed_hash(f"record{_SEPARATOR}{system}", f"nullif(trim(cast({id_sql} as varchar)), '')")
+    return _keyed_hash(f"record{_SEPARATOR}{system}", normalised_expression(id_sql))
 
 
 def _keyed_hash(domain: str, text_sql: str) -> str:

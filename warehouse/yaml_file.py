@@ -158,6 +158,14 @@ def read_yaml(file: Path) -> Node:
         raise UserError("this file is not UTF-8 text", where=str(file), found=f"byte {error.start}") from error
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is not None:
+            return _node(file, "", root)
+    except RecursionError as error:
+        raise UserError(
+            "this file is nested without end",
+            where=str(file),
+            valid="a few levels, and no alias (*) inside what it stands for",
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise UserError(
@@ -166,9 +174,7 @@ def read_yaml(file: Path) -> Node:
             found=str(getattr(error, "problem", None) or error),
             next_step="check indentation, quotes and colons at that line",
         ) from error
-    if root is None:
-        raise UserError("this file is empty", where=str(file))
-    return _node(file, "", root)
+    raise UserError("this file is empty", where=str(file))
 
 
 def _node(file: Path, path: str, node: yaml.Node) -> Node:

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from dagster_project.defs.extraction import FULL_REBUILD_TAG
 from dagster_project.lib.environment import Environment, bank_of
 
 daily_refresh = dg.define_asset_job(
@@ -14,7 +15,7 @@ daily_refresh = dg.define_asset_job(
 full_rebuild = dg.define_asset_job(
     "full_rebuild",
     selection=dg.AssetSelection.all(),
-    config={"resources": {"installation": {"config": {"is_full_rebuild": True}}}},
+    tags={FULL_REBUILD_TAG: "true"},
     description="The same, into a new warehouse file made from landing alone. | 由已接收数据全量重建。",
 )
 

@@ -11,6 +11,9 @@ from dagster_project.lib.environment import Environment, bank_of
 from warehouse import landing as landing_room
 from warehouse.contract import load_contract
 
+FULL_REBUILD_TAG = "mainbank/full_rebuild"
+"""A run with this tag begins a new warehouse file."""
+
 _bank = bank_of(Environment.read().source)
 _contract = load_contract()
 
@@ -103,7 +106,7 @@ def registration(context: dg.AssetExecutionContext, installation: Installation) 
         installation.home,
         installation.as_of,
         context.run_id,
-        is_full_rebuild=installation.is_full_rebuild,
+        is_full_rebuild=FULL_REBUILD_TAG in context.run.tags,
         progress=context.log.info,
     )
     counts = row_counts(started.build, installation.bank, [("raw", name) for name in _contract.tables])

@@ -25,7 +25,6 @@ class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
     source: str
     data_folder: str
     as_of_date: str = ""
-    is_full_rebuild: bool = False
 
     @property
     def home(self) -> Home:

@@ -23,9 +23,10 @@ class _OneLine(logging.Handler):
         event = meta.get("dagster_event")
         step = meta.get("step_key") or ""
         if event is None:
-            if record.levelno < logging.INFO:
+            said = meta.get("orig_message") or record.getMessage()
+            if record.levelno < logging.INFO or said.startswith("Dependencies for step"):
                 return
-            line = f"{step:<16} {meta.get('orig_message') or record.getMessage()}"
+            line = f"{step:<16} {said}"
         elif event.event_type_value == "STEP_SUCCESS":
             line = f"{step:<16} done in {event.event_specific_data.duration_ms / 1000:.1f} s"
         else:

@@ -18,6 +18,7 @@ from dagster_project.lib.build import current_build
 from dagster_project.lib.environment import Environment, bank_of
 from warehouse.errors import UserError
 from warehouse.home import Home
+from warehouse.landing import discover, open_rows
 from warehouse.release import FILE_NAME
 
 if TYPE_CHECKING:
@@ -61,17 +62,22 @@ def run_daily_refresh(environment: Environment, console: Console) -> int:
         Exit code: 0 published, 1 a check or a step failed, 2 a mistake the user can mend.
     """
     started = time.monotonic()
-    bank_of(environment.source)  # a mistake in it is told here, before Dagster wraps it
+    # Mistakes in the mapping and the files are told at once, not after Dagster and dbt were imported.
+    bank = bank_of(environment.source)
+    for delivery in discover(bank, environment.data):
+        open_rows(delivery)
     prepare_dagster(environment)
-    console.print(f"Bank {environment.source}, data {environment.data}, home {environment.home}")
+    console.print(
+        f"Bank {environment.source}, data {environment.data}, home {environment.home}", soft_wrap=True, markup=False
+    )
     dbt.prepare_manifest()
 
     import dagster as dg  # noqa: PLC0415
 
     from dagster_project.definitions import definitions  # noqa: PLC0415
 
+    job = definitions().resolve_job_def("daily_refresh")
     with dg.DagsterInstance.get() as instance:
-        job = definitions().resolve_job_def("daily_refresh")
         result = job.execute_in_process(
             instance=instance, raise_on_error=False, run_config={"loggers": {"console": {"config": {}}}}
         )
@@ -126,8 +132,8 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
             "where schema_name <> 'meta' group by schema_name order by all"
         ).fetchall()
         rules = connection.execute(
-            "select sentence_en, sentence_zh from mining.association_rule where is_significant "
-            "order by lift desc, rule_id limit 3"
+            "select sentence_en, sentence_zh from mining.association_rule "
+            "order by is_significant desc, lift desc, rule_id limit 3"
         ).fetchall()
         warnings = connection.execute(
             "select rule, subject, failing_count, detail_en from meta.quality "

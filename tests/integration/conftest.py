@@ -10,22 +10,36 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run_mainbank(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+class Mainbank:
     """The console program, as a user starts it, on a home of its own."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAINBANK", "DAGSTER", "DBT"))}
-    return subprocess.run(
-        [Path(sys.executable).with_name("mainbank"), *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**environment, "MAINBANK_HOME": str(home), **variables},
-    )
+
+    @staticmethod
+    def start(home: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("MAINBANK", "DAGSTER", "DBT"))}
+        return subprocess.Popen(
+            [Path(sys.executable).with_name("mainbank"), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**kept, "MAINBANK_HOME": str(home), **variables},
+        )
+
+    def __call__(self, home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(home, *arguments, **variables)
+        output, errors = process.communicate()
+        return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
 
 @pytest.fixture(scope="session")
-def generated_home(tmp_path_factory) -> Path:
+def mainbank() -> Mainbank:
+    return Mainbank()
+
+
+@pytest.fixture(scope="session")
+def generated_home(tmp_path_factory, mainbank) -> Path:
     home = tmp_path_factory.mktemp("generated") / "home"
-    outcome = run_mainbank(home, "run")
+    outcome = mainbank(home, "run")
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     (home / "summary.txt").write_text(outcome.stdout)
     (home / "progress.txt").write_text(outcome.stderr)

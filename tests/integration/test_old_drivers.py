@@ -27,7 +27,7 @@ def driver(tmp_path_factory):
         folder = tmp_path_factory.mktemp(f"duckdb-{version}")
         uv = Path(sys.executable).with_name("uv")
         subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
-        installed = subprocess.run(
+        installed = subprocess.run(  # noqa: PLW1510
             [uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python", f"duckdb=={version}"],
             capture_output=True,
             text=True,
@@ -42,7 +42,7 @@ def driver(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["1.1.3", "1.5.5"])
 def test_an_older_driver_reads_every_table_and_the_chinese_comments(version, driver, generated_release):
-    outcome = subprocess.run(
+    outcome = subprocess.run(  # noqa: PLW1510
         [driver(version), "-c", READER, str(generated_release)],
         capture_output=True,
         text=True,

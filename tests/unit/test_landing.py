@@ -197,7 +197,7 @@ def test_too_many_faulty_records_refuse_the_delivery_with_counts_and_examples(tm
     with pytest.raises(UserError, match="too many faulty records") as raised:
         land(bank_of(tmp_path, settings_=STRICT), data, home)
     message = str(raised.value)
-    assert "1 of 11 records (9.09%)" in message
+    assert "1 of 11 records read (9.09%)" in message
     assert "line 12: column posting_id: not a BIGINT" in message
     assert "quarantine.maximum_share" in message
     assert not any(entry.source == "posting" for entry in read_ledger(home.landing, "small"))

@@ -122,6 +122,12 @@ FAULTS = {
         "columns.registered_branch_id",
         "sensitive",
     ),
+    "a customer's column that is not classed at its source": (
+        'income: {type: "DECIMAL(18,2)", personal_data: sensitive}',
+        'income: {type: "DECIMAL(18,2)"}',
+        "tables.customers[0].columns.annual_income",
+        "personal_data: sensitive",
+    ),
     "a bare copy under derive": (
         'initial: {expression: "left(full_name, 1)", type: VARCHAR}',
         "initial: full_name",
@@ -197,11 +203,31 @@ def test_plain_on_and_no_are_text_and_not_truth_values(tmp_path):
     }
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "- a", "bank: x\nsources: 1\ntables: {}", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", "a: [", "- a", "a: &a [*a]", "[" * 3000, "bank: x\nsources: 1\ntables: {}", "\x00"]
+)
 def test_a_file_that_is_no_mapping_is_refused_with_its_name(tmp_path, text):
     with pytest.raises(UserError) as refused:
         load_mapping(write_bank(tmp_path / "bank", text))
     assert "mapping.yml" in str(refused.value)
+
+
+def test_a_bank_like_another_reads_its_files_in_the_same_way_under_its_own_name(tmp_path):
+    write_bank(tmp_path / "bank")
+    other = write_bank(tmp_path / "other", "bank: other\nlike: ../bank/mapping.yml\n")
+    bank = load_bank(other)
+    assert bank.name == "other"
+    assert bank.folder == other
+    assert bank.mapping.table_hash != load_mapping(tmp_path / "bank").table_hash
+    assert bank.mapping.sources == load_mapping(tmp_path / "bank").sources
+
+
+@pytest.mark.parametrize("like", ["../missing.yml", "mapping.yml", "../third/mapping.yml"])
+def test_a_bank_is_like_a_whole_mapping_that_exists(tmp_path, like):
+    write_bank(tmp_path / "third", "bank: third\nlike: ../other/mapping.yml\n")
+    other = write_bank(tmp_path / "other", f"bank: other\nlike: {like}\n")
+    with pytest.raises(UserError, match="there is no such mapping"):
+        load_bank(other)
 
 
 def test_an_unknown_bank_is_refused_with_the_shipped_ones():

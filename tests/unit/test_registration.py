@@ -292,6 +292,33 @@ def test_a_file_delivered_again_with_other_content_takes_the_place_of_the_first(
     assert small.rows("select count(*), count(distinct delivery_id) from raw.branches") == [(3, 1)]
 
 
+def test_the_number_of_a_withdrawn_batch_is_not_given_again(small):
+    small.register()
+    small.deliver({"2022/01/10/posting.csv": FILES["posting.csv"]})
+    second = small.register()
+    # As many rows in the place of the last delivery: a reader that remembers the batch must see that they are new.
+    small.deliver({"2022/01/10/posting.csv": FILES["posting.csv"].replace("50.00", "51.00")})
+    third = small.register()
+    assert third.rows_withdrawn == {"transactions": 2}
+    assert second.batch is not None
+    assert third.batch is not None
+    assert third.batch > second.batch
+    assert small.rows("select max(batch) from raw.transactions") == [(third.batch,)]
+
+
+def test_rows_that_a_looked_up_delivery_does_not_change_keep_their_batch(small):
+    first = small.register()
+    small.deliver(LATER[1])
+    second = small.register()
+    assert second.rows_registered["accounts"] == 1
+    assert second.rows_withdrawn == {}
+    assert small.rows("select account_id, batch from raw.accounts order by all") == [
+        ("10", first.batch),
+        ("10", second.batch),
+        ("11", first.batch),
+    ]
+
+
 def test_a_changed_mapping_is_registered_again_from_landing_into_a_new_file(small):
     small.register()
     changed = Installed(small.folder, MAPPING.replace("S: salary", "S: transfer"))

@@ -48,7 +48,9 @@ def make(home, warehouse, release_id):
 def test_a_release_holds_the_public_tables_with_their_comments_and_nothing_else(home, warehouse):
     published = make(home, warehouse, "2024-01-31.001")
     with duckdb.connect(str(home.current / "mainbank.duckdb"), read_only=True) as connection:
-        tables = connection.execute("select schema_name || '.' || table_name from duckdb_tables() order by 1").fetchall()
+        tables = connection.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() order by 1"
+        ).fetchall()
         assert tables == [("core.fct",), ("meta.release",), ("meta.release_table",)]
         assert connection.execute("select count(*) from core.fct").fetchone() == (10,)
         comment = connection.execute(

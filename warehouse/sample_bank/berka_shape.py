@@ -2,7 +2,8 @@
 
 Its eight files have Berka's names, columns and quirks: `;` and CR LF, dates `YYMMDD`, month + 50 in the birth numbers
 of women, type `VYBER` beside `VYDAJ`, blank `k_symbol` as `""` and `" "`, `?` for an unknown figure, no order inside
-a day. The people and sums are made up; the mapping is Berka's own. What the mapping makes of it does not belong here.
+a day. The people and sums are made up; the shipped bank `sample` reads it like Berka. What the mapping makes of it does
+not belong here.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ import numpy.typing as npt
 
 from warehouse.errors import UserError
 
-#: The shipped mapping that reads these files.
-BANK = "berka"
 #: Goes up when other bytes come out of the same arguments.
 VERSION = 1
 

@@ -116,8 +116,9 @@ def load_bank(source: str | Path) -> Bank:
     UserError
         Something is absent or does not fit; the message names file, line and key.
     """
+    folder = find_mapping_file(source).parent
     mapping = load_mapping(source)
-    return Bank(mapping.path.parent, mapping, read_settings(find_mapping_file(source).parent / "bank.yml", mapping))
+    return Bank(folder, mapping, read_settings(folder / "bank.yml", mapping))
 
 
 def read_settings(file: Path, mapping: Mapping) -> BankSettings:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import dataclasses
 import gzip
 import io
 import zlib
@@ -83,6 +84,8 @@ class RecordBlock:
 
     Attributes
     ----------
+    path
+        The file.
     text
         Their bytes, as UTF-8.
     starts, ends
@@ -94,6 +97,7 @@ class RecordBlock:
         Reason by record number, of the records whose form is wrong.
     """
 
+    path: Path
     text: bytes
     starts: Offsets
     ends: Offsets
@@ -190,11 +194,19 @@ def read_header(path: Path, format_: CsvFormat) -> list[str]:
     parser = _RecordParser(format_, fields=None)
     _, end, fault = parser.record(text + b"\n", 0, len(text) + 1)
     if fault is not None or end is None:
+        others = [
+            spelled
+            for candidate, spelled in _CANDIDATE_DELIMITERS.items()
+            if candidate != format_.delimiter and _is_record(text, dataclasses.replace(format_, delimiter=candidate))
+        ]
         raise UserError(
             "the header of the file cannot be read",
             where=f"{path}, line 1",
             found=fault or "a quote that is not closed",
             valid=f"column names separated by {_spell(format_.delimiter)}, encoded as {format_.encoding}",
+            next_step=f"it seems to be separated by {others[0]}: correct format.delimiter of the source in the mapping"
+            if others
+            else None,
         )
     record = text[:end].decode("utf-8").rstrip("\r\n")
     reader = csv.reader(
@@ -206,6 +218,12 @@ def read_header(path: Path, format_: CsvFormat) -> list[str]:
     names = [name.strip() for name in next(reader, [])]
     # A delimiter at the end of the header makes a column without a name; it still has a place.
     return [name or f"column_{position}" for position, name in enumerate(names, start=1)]
+
+
+def _is_record(text: bytes, format_: CsvFormat) -> bool:
+    """Whether text begins with a record of several fields in that format."""
+    fields, end, fault = _RecordParser(format_, fields=None).record(text + b"\n", 0, len(text) + 1)
+    return fault is None and end is not None and fields > 1
 
 
 def likely_delimiter(path: Path, format_: CsvFormat, expected: set[str]) -> str | None:
@@ -265,6 +283,7 @@ def scan(path: Path, format_: CsvFormat, fields: int) -> Iterator[RecordBlock]:
                 first, header_is_due = 1, False
             if len(starts) > first:
                 yield RecordBlock(
+                    path,
                     text,
                     starts[first:],
                     ends[first:],
@@ -360,6 +379,13 @@ class DelimitedRows:
     def is_text(self, column: str) -> bool:  # noqa: ARG002
         """Always true: what a text means is the mapping's to say."""
         return True
+
+    @property
+    def most_records(self) -> int | None:
+        """As many as there would be if every field were empty; unknown for a compressed file."""
+        if self.path.suffix == ".gz":
+            return None
+        return self.path.stat().st_size // len(self._names) + 1
 
     def empty_rows(self) -> pa.Table:
         """No rows, with the columns of a batch."""
@@ -679,7 +705,7 @@ def _counts_differ(block: RecordBlock, found: str) -> UserError:
     last = block.first_record + len(block) - 1
     return UserError(
         "two ways of counting the records of a file do not agree, so nothing of it was landed",
-        where=f"rows {block.first_record:,} to {last:,}, from line {block.first_line:,}",
+        where=f"{block.path}, rows {block.first_record:,} to {last:,}, from line {block.first_line:,}",
         found=f"{len(block):,} records on the bytes, {found}",
         next_step="look at quotes and line ends there, and at `format` of the source in the mapping",
     )

@@ -52,6 +52,11 @@ class DeliveredRows(Protocol):
         """Whether the values of a column come as text, to be read as the declared type."""
         ...
 
+    @property
+    def most_records(self) -> int | None:
+        """More records than this it cannot hold; None if that cannot be told beforehand."""
+        ...
+
     def batches(self) -> Iterator[RowBatch]:
         """The rows, in order and in bounded memory."""
         ...

@@ -35,7 +35,7 @@ class ParquetRows:
         self.path = path
         try:
             self._file = pq.ParquetFile(path)
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise UserError(
                 "the file is not a whole Parquet file",
                 where=str(path),
@@ -54,6 +54,11 @@ class ParquetRows:
         type_ = self._file.schema_arrow.field(column).type
         return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_null(type_))
 
+    @property
+    def most_records(self) -> int | None:
+        """The number of rows its footer states."""
+        return int(self._file.metadata.num_rows)
+
     def empty_rows(self) -> pa.Table:
         """No rows, with the columns of a batch."""
         return self._file.schema_arrow.empty_table().append_column(SOURCE_ROW, pa.nulls(0, pa.int64()))
@@ -69,11 +74,13 @@ class ParquetRows:
         expected, found = self._file.metadata.num_rows, 0
         try:
             for batch in self._file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
+                # Text that is not UTF-8 would be refused later on, and less clearly.
+                batch.validate(full=True)
                 numbers = np.arange(found + 1, found + 1 + batch.num_rows, dtype=np.int64)
                 rows = pa.Table.from_batches([batch]).append_column(SOURCE_ROW, pa.array(numbers))
                 yield RowBatch(rows, batch.num_rows, _Originals(rows, found + 1))
                 found += batch.num_rows
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             raise UserError(
                 "the Parquet file is damaged",
                 where=f"{self.path}, behind row {found:,}",

@@ -321,6 +321,7 @@ class _Validation:
             self.check_identifying(path, select, column, value, expression)
             return
         self.check_class(path, select, column, expression)
+        self.check_declared_class(path, select, column, expression)
         found = self.type_of(path, expression, relation)
         if found is None or isinstance(value, CodeTranslation):
             return
@@ -396,6 +397,21 @@ class _Validation:
                     f"this would lower the class of personal data of {'.'.join(reference)}",
                     f"{found} into {column.name}, which is {column.personal_data}",
                     "a contract column of at least that class, or a derived column that keeps less of it",
+                )
+
+    def check_declared_class(self, path: str, select: SelectSpec, column: Column, expression: Expression) -> None:
+        """A customer's own column is to be classed at its source: landing masks by that class, and comes first."""
+        source = self.mapping.sources[str(select.source)]
+        for reference in expression.references if source.record is not None else ():
+            if len(reference) == 1 and _rank(column_class(self.mapping, select, reference)) < _rank(
+                column.personal_data
+            ):
+                self.add(
+                    path,
+                    f"{reference[0]} feeds {column.name}, which is {column.personal_data}, and is not classed so",
+                    column_class(self.mapping, select, reference),
+                    f"personal_data: {column.personal_data}",
+                    f"add it to {reference[0]} in sources.{source.name}: landing masks its values by it",
                 )
 
     def refuse_identifying(self, path: str, select: SelectSpec, expression: Expression | None) -> None:

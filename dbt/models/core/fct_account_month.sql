@@ -1,15 +1,25 @@
 with
 
+-- no month is counted before the bank's transactions begin: of an old account nothing is known there
+history as (
+    select min(first_booked_on) as starts_on
+    from {{ ref('dim_account') }}
+    where first_booked_on >= opened_on
+),
+
 accounts as (
     select
-        *,
-        least(opened_on, first_booked_on) as counted_from,
+        accounts.*,
         case
-            when closed_on is null then {{ as_of() }}
-            else least({{ as_of() }}, greatest(closed_on, last_booked_on))
+            when accounts.opened_on is null then accounts.first_booked_on
+            else least(accounts.first_booked_on, greatest(accounts.opened_on, history.starts_on))
+        end as counted_from,
+        case
+            when accounts.closed_on is null then {{ as_of() }}
+            else least({{ as_of() }}, greatest(accounts.closed_on, accounts.last_booked_on))
         end as counted_to
-    from {{ ref('dim_account') }}
-    where least(opened_on, first_booked_on) <= {{ as_of() }}
+    from {{ ref('dim_account') }} as accounts
+    cross join history
 ),
 
 months as (
@@ -43,7 +53,6 @@ account_months as (
     select
         accounts.account_id,
         accounts.currency,
-        accounts.first_booked_on,
         accounts.anchor_amount as opening_amount,
         months.month_start_on,
         months.days_in_month,
@@ -52,7 +61,12 @@ account_months as (
             when accounts.balance_basis = 'transactions from opening' then months.month_start_on
             when accounts.balance_known_from <= months.known_to
                 then greatest(months.month_start_on, accounts.balance_known_from)
-        end as known_from
+        end as known_from,
+        accounts.first_booked_on is not null
+        and (
+            accounts.balance_basis = 'transactions from opening'
+            or accounts.first_booked_on <= months.known_to
+        ) as has_flows
     from accounts
     inner join months
         on
@@ -70,8 +84,8 @@ balances as (
             when account_months.known_from is not null
                 then {{ days_between('account_months.known_from', 'account_months.known_to') }} + 1
         end as days_known,
-        case when account_months.first_booked_on is not null then coalesce(flows.inflow_amount, 0) end as inflow_amount,
-        case when account_months.first_booked_on is not null then coalesce(flows.outflow_amount, 0) end as outflow_amount,
+        case when account_months.has_flows then coalesce(flows.inflow_amount, 0) end as inflow_amount,
+        case when account_months.has_flows then coalesce(flows.outflow_amount, 0) end as outflow_amount,
         coalesce(flows.flow_days_amount, 0) as flow_days_amount,
         coalesce(flows.transaction_count, 0) as transaction_count,
         coalesce(flows.customer_initiated_count, 0) as customer_initiated_count,

@@ -32,13 +32,19 @@ parts as (
             months.account_id = balances.account_id
             and months.month_start_on < balances.valid_to
             and months.known_to >= balances.valid_from
+),
+
+integrals as (
+    select
+        account_id,
+        month_start_on,
+        average_balance_amount,
+        days_in_month_known,
+        sum(balance_amount * cast(overlap_days as decimal(9, 0))) as balance_days_amount
+    from parts
+    group by account_id, month_start_on, average_balance_amount, days_in_month_known
 )
 
-select
-    account_id,
-    month_start_on,
-    average_balance_amount,
-    sum(balance_amount * cast(overlap_days as decimal(9, 0))) / min(days_in_month_known) as integral_amount
-from parts
-group by account_id, month_start_on, average_balance_amount, days_in_month_known
-having abs(average_balance_amount * days_in_month_known - sum(balance_amount * cast(overlap_days as decimal(9, 0)))) > 0.005 * days_in_month_known
+select *
+from integrals
+where abs(average_balance_amount * days_in_month_known - balance_days_amount) > 0.005 * days_in_month_known

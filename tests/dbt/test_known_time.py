@@ -1,0 +1,213 @@
+"""What the warehouse says depends on what was known by the as-of date, and on nothing else."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+from small_bank import Warehouse
+
+Delivery = tuple[str, list[dict[str, Any]], date, str]
+
+LAST_DAY = "2024-03-01"
+ONLY_TRANSACTIONS = ["--select", "stg_transactions", "fct_transaction"]
+DAYS = [date(2024, 1, 31), date(2024, 2, 1), date(2024, 2, 2), date(2024, 3, 1)]
+
+
+def _transaction(number: int, day: date, amount: float, account: str = "A1", **more: Any) -> dict[str, Any]:
+    return {
+        "transaction_id": str(number),
+        "account_id": account,
+        "posted_at": datetime(day.year, day.month, day.day, 11, 0),
+        "currency": "CZK",
+        "amount": amount,
+        "kind": "deposit",
+        "initiated_by": "customer",
+        **more,
+    }
+
+
+def _account(account: str, customer: str | None, opened: date, **more: Any) -> dict[str, Any]:
+    return {
+        "account_id": account,
+        "source_customer_id": customer,
+        "product_code": "CURRENT",
+        "branch_id": "B1",
+        "currency": "CZK",
+        "opened_on": opened,
+        **more,
+    }
+
+
+def _deliveries() -> list[Delivery]:
+    """An initial load and three days of corrections, deletes, late rows and repeated rows."""
+    start, first, second, third = DAYS
+    known = date(1900, 1, 1)
+    generator = random.Random(7)
+    history = [
+        _transaction(number, date(2024, 1, 1) + timedelta(days=generator.randrange(30)), generator.randrange(-50, 90))
+        for number in range(1, 60)
+    ]
+    return [
+        ("branches", [{"branch_id": "B1", "name": "One"}], known, "upsert"),
+        (
+            "products",
+            [
+                {"product_code": "CURRENT", "name": "Current", "category": "deposit_demand", "side": "liability"},
+                {"product_code": "FUND", "name": "Fund", "category": "fund", "side": "aum"},
+            ],
+            known,
+            "upsert",
+        ),
+        (
+            "customers",
+            [
+                {"source_customer_id": "1", "party_type": "personal", "born_on": date(1980, 2, 29), "city": "Praha"},
+                {"source_customer_id": "2", "party_type": "personal", "born_on": date(1990, 1, 1), "city": "Brno"},
+            ],
+            known,
+            "upsert",
+        ),
+        ("accounts", [_account("A1", "1", date(2024, 1, 1)), _account("A2", "2", date(2024, 1, 5))], known, "upsert"),
+        ("transactions", history, start, "upsert"),
+        # a correction, a row for the past, an unchanged row and one of an account nobody delivered
+        (
+            "transactions",
+            [
+                {**history[3], "amount": 1000},
+                _transaction(100, date(2024, 1, 15), 77),
+                history[5],
+                _transaction(101, date(2024, 2, 1), 5, account="GHOST"),
+            ],
+            first,
+            "upsert",
+        ),
+        ("transactions", [history[8], history[9]], second, "delete"),
+        ("transactions", [{**history[3], "amount": 2000}, history[8]], third, "upsert"),
+        ("customers", [{"source_customer_id": "1", "party_type": "personal", "city": "Plzen"}], second, "upsert"),
+        ("customers", [{"source_customer_id": "2"}], third, "delete"),
+        ("accounts", [_account("GHOST", "9", date(2024, 1, 20), product_code="FUND")], second, "upsert"),
+        ("accounts", [_account("A2", "2", date(2024, 1, 5), closed_on=date(2024, 2, 20))], third, "upsert"),
+    ]
+
+
+def _deliver(warehouse: Warehouse, deliveries: list[Delivery]) -> None:
+    for table, rows, known_on, operation in deliveries:
+        warehouse.deliver(table, rows, known_on, operation)
+
+
+def _assert_equal(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert found.keys() == expected.keys()
+    for table, rows in expected.items():
+        assert found[table] == rows, table
+
+
+def _deliver_as_of(warehouse: Warehouse, day: date) -> None:
+    """What arrives on a day; deliveries known from the start arrive with the first one."""
+    _deliver(warehouse, [delivery for delivery in _deliveries() if max(delivery[2], DAYS[0]) == day])
+
+
+@pytest.fixture(scope="module")
+def full(new_warehouse) -> Warehouse:
+    """Everything delivered, then built once."""
+    warehouse = new_warehouse()
+    _deliver(warehouse, _deliveries())
+    warehouse.build(LAST_DAY)
+    return warehouse
+
+
+@pytest.fixture(scope="module")
+def released(new_warehouse) -> dict[date, dict[str, Any]]:
+    """The tables of each day, of a bank that builds after each delivery."""
+    warehouse = new_warehouse()
+    tables = {}
+    for day in DAYS:
+        _deliver_as_of(warehouse, day)
+        warehouse.build(day.isoformat())
+        tables[day] = warehouse.tables()
+    return tables
+
+
+def test_a_build_after_each_delivery_equals_one_full_build(full, released):
+    expected = full.tables()
+    # 59 at first, two later ones; two deleted, of which one was delivered anew
+    assert len(expected["core.fct_transaction"]) == 59 + 2 - 1
+    _assert_equal(released[DAYS[-1]], expected)
+
+
+def test_deliveries_in_another_order_give_the_same_warehouse(full, new_warehouse):
+    shuffled = new_warehouse()
+    deliveries = _deliveries()
+    random.Random(3).shuffle(deliveries)
+    _deliver(shuffled, deliveries[:6])
+    shuffled.build(LAST_DAY)
+    _deliver(shuffled, deliveries[6:])
+    shuffled.build(LAST_DAY)
+    _assert_equal(shuffled.tables(), full.tables())
+
+
+def test_a_build_as_of_an_old_date_equals_what_was_released_that_day(full, released, new_warehouse):
+    moved = new_warehouse(copy_of=full.file)
+    moved.build("2024-02-01")
+    _assert_equal(moved.tables(), released[date(2024, 2, 1)])
+
+
+def test_an_orphan_is_counted_and_healed_when_its_account_arrives(released):
+    def orphans(day: date) -> list[int]:
+        return [
+            row[4] for row in released[day]["quality.quality_summary"] if row[0] == "transaction_of_unknown_account"
+        ]
+
+    assert [orphans(day) for day in DAYS] == [[0], [1], [0], [0]]
+    ghost = [row for row in released[date(2024, 2, 2)]["core.dim_account"] if row[0] == "core:GHOST"]
+    owner = [row for row in released[date(2024, 2, 2)]["core.dim_customer"] if row[0] == ghost[0][2]]
+    # its customer was never delivered: an inferred person owns it
+    assert len(owner) == 1
+    assert owner[0][-2] is True
+
+
+def test_what_the_vault_and_the_clock_add_does_not_reach_the_star(full, new_warehouse):
+    other = new_warehouse()
+    _deliver(other, _deliveries())
+    other.execute("update raw.customers set name_token = 'other key', record_id = 'other key', landed_at = now()")
+    other.execute("update raw.transactions set counterparty_account_token = 'other key', delivery_id = 'other'")
+    other.build(LAST_DAY)
+    _assert_equal(other.tables(), full.tables())
+
+
+def test_a_build_touches_only_what_came_since(new_warehouse):
+    warehouse = new_warehouse()
+    _deliver(warehouse, _deliveries())
+    warehouse.build("2024-03-05", *ONLY_TRANSACTIONS)
+    # a mark that only survives on rows that are left alone
+    warehouse.execute("update core.fct_transaction set place_city = 'left alone'")
+    warehouse.deliver("transactions", [_transaction(7, date(2024, 1, 3), 1)], date(2024, 3, 6))
+    warehouse.build("2024-03-06", *ONLY_TRANSACTIONS)
+    assert warehouse.rows("select transaction_id from core.fct_transaction where place_city is null") == [("core:7",)]
+
+
+def test_raw_rows_that_were_taken_back_leave_no_trace(new_warehouse):
+    warehouse, without = new_warehouse(), new_warehouse()
+    _deliver(warehouse, _deliveries())
+    warehouse.build("2024-03-05", *ONLY_TRANSACTIONS)
+    warehouse.execute("delete from raw.transactions where known_on = date '2024-02-01'")
+    warehouse.build("2024-03-05", *ONLY_TRANSACTIONS)
+    _deliver(without, [d for d in _deliveries() if (d[0], d[2]) != ("transactions", DAYS[1])])
+    without.build("2024-03-05", *ONLY_TRANSACTIONS)
+    _assert_equal(warehouse.tables(), without.tables())
+
+
+def test_a_failed_model_leaves_neither_rows_nor_the_mark_that_they_were_applied(new_warehouse):
+    warehouse = new_warehouse()
+    _deliver(warehouse, _deliveries())
+    warehouse.build("2024-02-01", *ONLY_TRANSACTIONS)
+    before = warehouse.rows("from core.fct_transaction order by all"), warehouse.rows("from bookkeeping.model_applied")
+    broken = {**_deliveries()[4][1][20], "account_id": None}
+    warehouse.deliver("transactions", [broken], date(2024, 2, 3))
+    assert not warehouse.dbt_command("run", "2024-02-03", *ONLY_TRANSACTIONS).success
+    assert before == (
+        warehouse.rows("from core.fct_transaction order by all"),
+        warehouse.rows("from bookkeeping.model_applied"),
+    )

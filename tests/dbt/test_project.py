@@ -1,0 +1,101 @@
+"""The dbt project says what it means: grain, both languages, types that BI tools read."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+import pytest
+from small_bank import PROJECT
+
+from warehouse.contract import load_contract
+from warehouse.release import PUBLIC_TYPES
+
+PUBLIC_SCHEMAS = {"core", "features", "mining", "meta", "quality"}
+
+
+@pytest.fixture(scope="module")
+def models(dbt):
+    return [node for node in dbt.manifest.nodes.values() if node.resource_type == "model"]
+
+
+@pytest.fixture(scope="module")
+def public_models(models):
+    return [model for model in models if model.schema in PUBLIC_SCHEMAS]
+
+
+def _is_bilingual(description: str) -> bool:
+    english, separator, chinese = description.partition(" | ")
+    return bool(english and separator) and chinese.rstrip().endswith("。") and english.rstrip().endswith((".", "?"))
+
+
+def test_every_model_has_a_grain_and_says_what_it_is_in_both_languages(models):
+    assert [model.name for model in models if not model.config.meta.get("grain")] == []
+    assert [model.name for model in models if not _is_bilingual(model.description)] == []
+
+
+def test_every_public_model_has_an_enforced_contract_with_every_column_in_both_languages(public_models):
+    assert [model.name for model in public_models if not model.contract.enforced] == []
+    assert [
+        f"{model.name}.{column.name}"
+        for model in public_models
+        for column in model.columns.values()
+        if not _is_bilingual(column.description)
+    ] == []
+
+
+def test_every_measure_of_a_fact_says_whether_it_adds_up(public_models):
+    measures = {
+        f"{model.name}.{column.name}": column.config.meta.get("additivity")
+        for model in public_models
+        if model.name.startswith("fct_")
+        for column in model.columns.values()
+        if column.data_type.startswith(("decimal", "bigint", "integer"))
+    }
+    assert {
+        name for name, kind in measures.items() if kind not in ("additive", "semi-additive", "non-additive")
+    } == set()
+
+
+def test_public_columns_have_types_that_every_driver_reads(public_models):
+    assert {
+        column.data_type.split("(")[0].upper() for model in public_models for column in model.columns.values()
+    } <= PUBLIC_TYPES
+
+
+def test_nothing_that_identifies_a_person_is_public(public_models):
+    identifying = {
+        name
+        for table in load_contract().tables.values()
+        for column in table.columns
+        if column.is_identifying
+        for name in (column.name, column.raw_name)
+    } - {"name"}  # branches and products have names too
+    forbidden = identifying | {"record_id", "source_customer_id", "born_on", "married_on", "annual_income"}
+    found = {f"{model.name}.{name}" for model in public_models for name in model.columns if name in forbidden}
+    assert found == set()
+    assert "name" not in next(model for model in public_models if model.name == "dim_customer").columns
+
+
+def test_every_product_category_of_the_contract_is_classed():
+    category = load_contract().tables["products"].column("category")
+    with (PROJECT / "seeds" / "product_categories.csv").open() as file:
+        assert {row["category"] for row in csv.DictReader(file)} == set(category.values)
+
+
+def test_sql_that_would_not_travel_stays_in_the_dialect_folder():
+    refused = re.compile(
+        r"generate_series|unnest\s*\(|arg_max|arg_min|strftime|strptime|\bexclude\b|asof join|list_|struct_|::|by name",
+    )
+    found = [
+        f"{path.relative_to(PROJECT)}: {match.group()}"
+        for folder in ("models", "macros", "tests")
+        for path in sorted((PROJECT / folder).rglob("*.sql"))
+        if "dialect" not in path.parts
+        for match in refused.finditer(path.read_text())
+    ]
+    assert found == []
+
+
+def test_the_folder_is_no_python_package():
+    assert list(PROJECT.rglob("__init__.py")) == []

@@ -1,0 +1,218 @@
+"""The road as a user drives it: the console program, a home of its own, what is in the release afterwards."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from warehouse.release import table_hashes
+
+ROOT = Path(__file__).resolve().parents[2]
+BUSINESS = ("core", "customer", "relationship", "corporate", "mining")
+"""Schemas whose rows depend on the deliveries alone; clock times and names of runs live in meta."""
+
+
+def query(release, sql):
+    with duckdb.connect(str(release), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_the_generated_bank_goes_the_whole_road_and_the_summary_says_where_things_are(
+    generated_home, generated_release
+):
+    summary = (generated_home / "summary.txt").read_text()
+    progress = (generated_home / "progress.txt").read_text()
+    for word in ("As of", "landed", "core", "mining", "Seconds:", str(generated_home / "current" / "mainbank.duckdb")):
+        assert word in summary
+    for step in ("landing", "registration", "transformation", "association", "release"):
+        assert f"{step:<16} done in" in progress
+    assert "Traceback" not in summary + progress
+    rows = dict(query(generated_release, "select schema_name || '.' || table_name, row_count from meta.release_table"))
+    for table in ("core.dim_customer", "core.dim_account", "core.fct_transaction", "core.fct_account_month"):
+        assert rows[table] > 0
+    assert {"meta.data_dictionary", "meta.release", "meta.quality", "meta.settings", "meta.delivery"} <= set(rows)
+
+
+def test_nothing_is_lost_between_the_files_and_the_release(generated_release):
+    lost = query(
+        generated_release,
+        "select count(*) from meta.delivery where rows_read <> rows_landed + rows_quarantined + rows_filtered",
+    )
+    assert lost == [(0,)]
+    landed = query(generated_release, "select sum(rows_landed) from meta.delivery where source = 'trans'")
+    assert query(generated_release, "select count(*) from core.fct_transaction") == landed
+
+
+def test_every_public_column_is_in_the_dictionary_in_both_languages(generated_release):
+    undescribed = query(
+        generated_release,
+        """
+        select c.schema_name, c.table_name, c.column_name
+        from duckdb_columns() as c
+        left join meta.data_dictionary as d
+            on c.schema_name = d.schema_name and c.table_name = d.table_name and c.column_name = d.column_name
+        where not c.internal and c.table_name not in ('data_dictionary', 'release_table')
+            and (coalesce(d.meaning_en, '') = '' or coalesce(d.meaning_zh, '') = '')
+        order by all
+        """,
+    )
+    assert undescribed == []
+
+
+def test_no_token_and_no_identifier_is_in_the_release(generated_home, generated_release):
+    columns = query(generated_release, "select column_name from duckdb_columns() where not internal")
+    assert not [name for (name,) in columns if name.endswith("_token") or name == "record_id"]
+    clear = {
+        line.split(";")[1].strip('"')
+        for line in next((generated_home / "sample").rglob("client.asc")).read_text().splitlines()[1:]
+    }
+    assert len(clear) > 100
+    raw = generated_release.read_bytes()
+    assert not [value for value in clear if value.encode() in raw]
+
+
+@pytest.fixture(scope="module")
+def second_home(tmp_path_factory, mainbank):
+    home = tmp_path_factory.mktemp("second") / "home"
+    outcome = mainbank(home, "run")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return home
+
+
+def test_two_builds_from_scratch_give_equal_tables(generated_release, second_home):
+    first = table_hashes(generated_release, schemas=BUSINESS)
+    second = table_hashes(second_home / "current" / "mainbank.duckdb", schemas=BUSINESS)
+    assert len(first) >= 10
+    assert first == second
+
+
+def test_running_again_changes_no_row_and_makes_a_new_release(second_home, mainbank):
+    before = table_hashes(second_home / "current" / "mainbank.duckdb", schemas=BUSINESS)
+    target = os.readlink(second_home / "current")
+    with duckdb.connect(str(second_home / "current" / "mainbank.duckdb"), read_only=True) as reader:
+        process = mainbank.start(second_home, "run")
+        reads = 0
+        while process.poll() is None:
+            reads += bool(reader.execute("select count(*) from core.fct_transaction").fetchall()[0][0])
+            with duckdb.connect(str(second_home / "current" / "mainbank.duckdb"), read_only=True) as other:
+                other.execute("select * from meta.release").fetchall()
+        assert process.returncode == 0
+        assert reads > 0
+    assert os.readlink(second_home / "current") != target
+    assert table_hashes(second_home / "current" / "mainbank.duckdb", schemas=BUSINESS) == before
+
+
+def test_a_failed_blocking_check_leaves_the_old_release_in_place(second_home, tmp_path):
+    """A copy of the dbt project whose month table forgets the outflow: its accounting identity must stop the run."""
+    target = os.readlink(second_home / "current")
+    project = tmp_path / "dbt"
+    shutil.copytree(ROOT / "dbt", project, ignore=shutil.ignore_patterns("target", "logs"))
+    model = project / "models" / "core" / "fct_account_month.sql"
+    right, wrong = "cast(outflow_amount as decimal(18, 2))", "cast(outflow_amount - 1 as decimal(18, 2))"
+    assert right in model.read_text()
+    model.write_text(model.read_text().replace(right, wrong))
+    script = (
+        "import sys; from pathlib import Path; from dagster_project.lib import dbt\n"
+        "dbt.PROJECT = Path(sys.argv.pop(1)); dbt.TARGET = dbt.PROJECT / 'target'\n"
+        "dbt.MANIFEST = dbt.TARGET / 'manifest.json'; dbt._FINGERPRINT = dbt.TARGET / 'fingerprint'\n"
+        "from dagster_project.cli import main; main()\n"
+    )
+    outcome = subprocess.run(  # noqa: PLW1510
+        [sys.executable, "-c", script, str(project), "run"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MAINBANK_HOME": str(second_home)},
+    )
+    said = outcome.stdout + outcome.stderr
+    assert outcome.returncode == 1, said
+    assert "readers keep the one they have" in said
+    assert os.readlink(second_home / "current") == target
+
+
+@pytest.fixture(scope="module")
+def berka_home(tmp_path_factory, mainbank, shared_data):
+    home = tmp_path_factory.mktemp("berka") / "home"
+    outcome = mainbank(home, "run", "--source", "berka", "--data", str(shared_data / "berka"))
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return home
+
+
+def accounts_by_side(release):
+    return dict(
+        query(
+            release,
+            """
+            select
+                case
+                    when p.category like 'deposit%' then 'deposit' when p.category like 'loan%' then 'loan'
+                    when p.category = 'credit_card' then 'card'
+                end as kind,
+                count(*)
+            from core.dim_account as a inner join core.dim_product as p on a.product_code = p.product_code
+            group by all
+            """,
+        )
+    )
+
+
+def test_berka_as_of_its_last_transaction(berka_home):
+    release = berka_home / "current" / "mainbank.duckdb"
+    assert query(release, "select as_of::varchar, base_currency, time_zone from meta.release") == [
+        ("1994-03-30", "CZK", "Europe/Prague")
+    ]
+    assert query(release, "select count(*), count(distinct transaction_id) from core.fct_transaction") == [
+        (46997, 46997)
+    ]
+    assert query(release, "select count(distinct person_id) from core.dim_customer where is_current") == [(5369,)]
+    assert query(release, "select count(*) from core.dim_customer where not is_known_on_assumed") == [(0,)]
+    assert accounts_by_side(release) == {"deposit": 1229, "loan": 37, "card": 6}
+    reconciled = query(
+        release, "select checked_count, failing_count from meta.quality where rule = 'account_day_not_reconciled'"
+    )
+    assert reconciled == [(38821, 0)]
+    landed = dict(query(release, "select source, rows_landed from meta.delivery"))
+    assert landed["loan"] == 682  # landed, though 645 of them are not known yet
+    assert landed["card"] == 892
+
+
+def test_berka_as_of_the_end_of_1998_knows_every_account(berka_home, mainbank, shared_data):
+    outcome = mainbank(
+        berka_home, "run", "--source", "berka", "--data", str(shared_data / "berka"), "--as-of", "1998-12-31"
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    release = berka_home / "current" / "mainbank.duckdb"
+    assert accounts_by_side(release) == {"deposit": 4500, "loan": 682, "card": 892}
+    assert query(release, "select sum(contract_amount) from core.dim_account where account_id like 'core:LOAN-%'") == [
+        (103261740,)
+    ]
+
+
+def test_the_run_is_in_dagsters_own_storage(generated_home):
+    script = (
+        "import json, dagster as dg\n"
+        "instance = dg.DagsterInstance.get()\n"
+        "runs = instance.get_runs()\n"
+        "keys = sorted('/'.join(key.path) for key in instance.all_asset_keys())\n"
+        "print(json.dumps([[(run.job_name, run.status.value) for run in runs], keys]))\n"
+    )
+    outcome = subprocess.run(  # noqa: PLW1510
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "DAGSTER_HOME": str(generated_home / "dagster")},
+    )
+    runs, keys = json.loads(outcome.stdout)
+    assert runs == [["daily_refresh", "SUCCESS"]]
+    for key in (
+        "landing/trans",
+        "raw/transactions",
+        "core/fct_transaction",
+        "mined/association_rule",
+        "release/mainbank",
+    ):
+        assert key in keys
