@@ -133,6 +133,7 @@ select
     is_lum,
     opened_on,
     closed_on,
+    closure_reason,
     is_open,
     matures_on,
     interest_rate,

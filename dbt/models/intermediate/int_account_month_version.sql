@@ -115,6 +115,7 @@ select
     owned.currency,
     owned.opened_on,
     case when owned.closed_on <= owned.month_end_on then owned.closed_on end as closed_on,
+    case when owned.closed_on <= owned.month_end_on then owned.closure_reason end as closure_reason,
     coalesce(owned.closed_on > owned.month_end_on, true) as is_open,
     owned.matures_on,
     owned.rate as interest_rate,
