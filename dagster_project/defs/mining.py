@@ -35,8 +35,18 @@ MODEL_RUN = pa.schema(
         ("parameters", pa.string()),
         ("data_hash", pa.string()),
         ("library_versions", pa.string()),
+        ("seed", pa.int64()),
+        ("window_from", pa.date32()),
+        ("window_to", pa.date32()),
+        ("person_count", pa.int64()),
+        ("feature_count", pa.int64()),
+        ("feature_hash", pa.string()),
+        ("method_en", pa.string()),
+        ("method_zh", pa.string()),
+        ("model_id", pa.string()),
     ]
 )
+"""Columns of `mined.model_run`; what a miner does not have is absent."""
 
 
 @dg.multi_asset(

@@ -23,12 +23,11 @@ rate_kinds as (
 months as (
     select
         holdings.*,
-        holdings.is_observed and coalesce(flows.foreign_count_3m, 0) = 0 as tells_money,
-        holdings.is_observed and coalesce(kinds.initiated_from <= holdings.month_start_on, false) as tells_initiator,
-        holdings.is_observed
-        and coalesce(flows.foreign_count_3m, 0) = 0
-        and coalesce(kinds.counterparty_from <= holdings.month_start_on, false) as tells_counterparty,
-        holdings.is_observed and coalesce(kinds.salary_from <= holdings.month_start_on, false) as tells_salary,
+        holdings.is_observed or flows.person_id is not null as tells_transactions,
+        coalesce(flows.foreign_count_3m, 0) = 0 as tells_amounts,
+        coalesce(kinds.initiated_from <= holdings.month_start_on, false) as tells_initiator,
+        coalesce(kinds.counterparty_from <= holdings.month_start_on, false) as tells_counterparty,
+        coalesce(kinds.salary_from <= holdings.month_start_on, false) as tells_salary,
         coalesce(complaint_kinds.complaints_from <= holdings.month_start_on, false) as tells_complaints,
         coalesce(rate_kinds.rates_from <= holdings.month_start_on, false) as tells_rates,
         lag(holdings.aum_average, 3) over (
@@ -97,20 +96,20 @@ select
         + extract(month from month_start_on) - extract(month from first_opened_on) as integer
     ) as tenure_months,
     case when tells_initiator then {{ days_between('last_customer_on', 'month_end_on') }} end as days_since_last_customer_transaction,
-    cast({{ told('customer_count_1m', 'tells_initiator') }} as integer) as customer_transactions_1m,
-    cast({{ told('customer_count_3m', 'tells_initiator') }} as integer) as customer_transactions_3m,
-    cast({{ told('active_months_6m', 'tells_initiator') }} as integer) as active_months_6m,
+    cast({{ told('customer_count_1m', 'tells_transactions and tells_initiator') }} as integer) as customer_transactions_1m,
+    cast({{ told('customer_count_3m', 'tells_transactions and tells_initiator') }} as integer) as customer_transactions_3m,
+    cast({{ told('active_months_6m', 'tells_transactions and tells_initiator') }} as integer) as active_months_6m,
     {{ ratio('digital_count_3m', 'channel_count_3m') }} as digital_share_3m,
     {{ ratio('counter_count_3m', 'channel_count_3m') }} as counter_share_3m,
-    cast({{ told('inflow_3m', 'tells_money') }} as decimal(18, 2)) as inflow_3m,
-    cast({{ told('outflow_3m', 'tells_money') }} as decimal(18, 2)) as outflow_3m,
-    cast({{ told('external_outflow_3m', 'tells_counterparty') }} as decimal(18, 2)) as external_outflow_3m,
-    case when tells_counterparty then {{ ratio('external_outflow_3m', 'outflow_3m') }} end as external_outflow_3m_ratio,
-    cast({{ told('wallet_outflow_3m', 'tells_counterparty') }} as decimal(18, 2)) as wallet_outflow_3m,
-    cast({{ told('money_fund_outflow_3m', 'tells_counterparty') }} as decimal(18, 2)) as money_fund_outflow_3m,
-    cast({{ told('salary_months_3m', 'tells_salary') }} as integer) as salary_months_3m,
+    cast({{ told('inflow_3m', 'tells_transactions and tells_amounts') }} as decimal(18, 2)) as inflow_3m,
+    cast({{ told('outflow_3m', 'tells_transactions and tells_amounts') }} as decimal(18, 2)) as outflow_3m,
+    cast({{ told('external_outflow_3m', 'tells_transactions and tells_amounts and tells_counterparty') }} as decimal(18, 2)) as external_outflow_3m,
+    case when tells_amounts and tells_counterparty then {{ ratio('external_outflow_3m', 'outflow_3m') }} end as external_outflow_3m_ratio,
+    cast({{ told('wallet_outflow_3m', 'tells_transactions and tells_amounts and tells_counterparty') }} as decimal(18, 2)) as wallet_outflow_3m,
+    cast({{ told('money_fund_outflow_3m', 'tells_transactions and tells_amounts and tells_counterparty') }} as decimal(18, 2)) as money_fund_outflow_3m,
+    cast({{ told('salary_months_3m', 'tells_transactions and tells_salary') }} as integer) as salary_months_3m,
     case
-        when tells_salary
+        when tells_transactions and tells_salary
             then coalesce(salary_months_1m = 0 and salary_months_before >= {{ setting('salary_stopped_months') }}, false)
     end as salary_stopped,
     cast({{ told('complaints_open', 'tells_complaints') }} as integer) as complaints_open,
