@@ -5,6 +5,8 @@ kinds as (
     select
         min(seen_month_on) filter (where initiated_by is not null) as initiated_from,
         min(seen_month_on) filter (where counterparty_kind is not null) as counterparty_from,
+        min(seen_month_on) filter (where counterparty_kind = 'wallet') as wallets_from,
+        min(seen_month_on) filter (where counterparty_kind = 'money_fund') as money_funds_from,
         min(seen_month_on) filter (where kind = 'salary') as salary_from
     from {{ ref('int_transaction_known') }}
 ),
@@ -27,6 +29,8 @@ months as (
         coalesce(flows.foreign_count_3m, 0) = 0 as tells_amounts,
         coalesce(kinds.initiated_from <= holdings.month_start_on, false) as tells_initiator,
         coalesce(kinds.counterparty_from <= holdings.month_start_on, false) as tells_counterparty,
+        coalesce(kinds.wallets_from <= holdings.month_start_on, false) as tells_wallets,
+        coalesce(kinds.money_funds_from <= holdings.month_start_on, false) as tells_money_funds,
         coalesce(kinds.salary_from <= holdings.month_start_on, false) as tells_salary,
         coalesce(complaint_kinds.complaints_from <= holdings.month_start_on, false) as tells_complaints,
         coalesce(rate_kinds.rates_from <= holdings.month_start_on, false) as tells_rates,
@@ -36,6 +40,7 @@ months as (
         flows.inflow_3m,
         flows.outflow_3m,
         flows.external_outflow_3m,
+        flows.other_bank_outflow_3m,
         flows.wallet_outflow_3m,
         flows.money_fund_outflow_3m,
         flows.customer_count_1m,
@@ -104,9 +109,10 @@ select
     cast({{ told('inflow_3m', 'tells_transactions and tells_amounts') }} as decimal(18, 2)) as inflow_3m,
     cast({{ told('outflow_3m', 'tells_transactions and tells_amounts') }} as decimal(18, 2)) as outflow_3m,
     cast({{ told('external_outflow_3m', 'tells_transactions and tells_amounts and tells_counterparty') }} as decimal(18, 2)) as external_outflow_3m,
+    cast({{ told('other_bank_outflow_3m', 'tells_transactions and tells_amounts and tells_counterparty') }} as decimal(18, 2)) as other_bank_outflow_3m,
     case when tells_amounts and tells_counterparty then {{ ratio('external_outflow_3m', 'outflow_3m') }} end as external_outflow_3m_ratio,
-    cast({{ told('wallet_outflow_3m', 'tells_transactions and tells_amounts and tells_counterparty') }} as decimal(18, 2)) as wallet_outflow_3m,
-    cast({{ told('money_fund_outflow_3m', 'tells_transactions and tells_amounts and tells_counterparty') }} as decimal(18, 2)) as money_fund_outflow_3m,
+    cast({{ told('wallet_outflow_3m', 'tells_transactions and tells_amounts and tells_wallets') }} as decimal(18, 2)) as wallet_outflow_3m,
+    cast({{ told('money_fund_outflow_3m', 'tells_transactions and tells_amounts and tells_money_funds') }} as decimal(18, 2)) as money_fund_outflow_3m,
     cast({{ told('salary_months_3m', 'tells_transactions and tells_salary') }} as integer) as salary_months_3m,
     case
         when tells_transactions and tells_salary

@@ -9,7 +9,7 @@ months as (
     where
         day_of_month = 1
         and month_end_on <= {{ as_of() }}
-        and month_start_on >= (select min(seen_month_on) from {{ ref('int_transaction_known') }})
+        and month_start_on >= (select min(known.seen_month_on) from {{ ref('int_transaction_known') }} as known)
 ),
 
 accounts as (

@@ -16,7 +16,7 @@ stated as (
         balance_after,
         row_number() over (partition by account_id, booked_on order by balance_after, amount) as position
     from {{ ref('int_transaction_known') }}
-    where balance_after is not null and account_id not in (select account_id from {{ ref('stg_balances') }})
+    where balance_after is not null and account_id not in (select held.account_id from {{ ref('stg_balances') }} as held)
     qualify seen_month_on = min(seen_month_on) over (partition by account_id)
 ),
 

@@ -18,7 +18,17 @@ booked as (
         count(*) filter (where amount_base is null) as foreign_count,
         sum(amount_base) filter (where amount > 0 and coalesce(counterparty_kind <> 'own', true)) as inflow,
         -sum(amount_base) filter (where amount < 0 and coalesce(counterparty_kind <> 'own', true)) as outflow,
-        -sum(amount_base) filter (where amount < 0 and counterparty_kind in ('bank', 'wallet', 'money_fund')) as external_outflow,
+        -sum(amount_base) filter (
+            where
+            amount < 0
+            and (
+                counterparty_kind in ('wallet', 'money_fund')
+                or (kind = 'transfer' and counterparty_bank is not null and counterparty_kind not in ('own', 'household'))
+            )
+        ) as external_outflow,
+        -sum(amount_base) filter (
+            where amount < 0 and kind = 'transfer' and counterparty_bank is not null and counterparty_kind = 'bank'
+        ) as other_bank_outflow,
         -sum(amount_base) filter (where amount < 0 and counterparty_kind = 'wallet') as wallet_outflow,
         -sum(amount_base) filter (where amount < 0 and counterparty_kind = 'money_fund') as money_fund_outflow,
         count(*) filter (where initiated_by = 'customer') as customer_count,
@@ -57,6 +67,7 @@ select
     coalesce(sum(inflow) filter (where age_months <= 2), 0) as inflow_3m,
     coalesce(sum(outflow) filter (where age_months <= 2), 0) as outflow_3m,
     coalesce(sum(external_outflow) filter (where age_months <= 2), 0) as external_outflow_3m,
+    coalesce(sum(other_bank_outflow) filter (where age_months <= 2), 0) as other_bank_outflow_3m,
     coalesce(sum(wallet_outflow) filter (where age_months <= 2), 0) as wallet_outflow_3m,
     coalesce(sum(money_fund_outflow) filter (where age_months <= 2), 0) as money_fund_outflow_3m,
     coalesce(sum(customer_count) filter (where age_months = 0), 0) as customer_count_1m,
