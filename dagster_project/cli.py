@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dagster_project.lib.environment import Environment, parse_as_of
+from dagster_project.lib.environment import Environment, parse_as_of, remembered
 from warehouse.errors import UserError
 from warehouse.home import Home
 
@@ -107,10 +107,10 @@ def dev(
     port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
 ) -> None:
     """Start the Dagster UI on this home, with the schedules."""
-    from dagster_project.lib.run import prepare_dagster, remembered_environment  # noqa: PLC0415
+    from dagster_project.lib.run import prepare_dagster  # noqa: PLC0415
 
     home = home_of_process()
-    if source is None and data is None and (known := remembered_environment(home)) is not None:
+    if source is None and data is None and (known := remembered(home.root)) is not None:
         environment = known
     else:
         environment = choose_environment(home, source, data, None, None)
@@ -154,7 +154,7 @@ def release_list() -> None:
     from warehouse.release import list_releases  # noqa: PLC0415
 
     for item in list_releases(home_of_process()):
-        console.print(f"{'*' if item.is_current else ' '} {item.release_id}  {item.file}")
+        console.print(f"{'*' if item.is_current else ' '} {item.release_id}  {item.bank}  {item.file}", soft_wrap=True)
 
 
 @release.command("rollback")

@@ -167,7 +167,8 @@ def discover(bank: Bank, data_dir: Path, tell: Callable[[str], None] = lambda _l
             )
         deliveries += found
     known = {delivery.path for delivery in deliveries}
-    for folder, _, _ in folders:
+    _refuse_misnamed_folders(data_dir)
+    for folder in (data_dir, *(folder for folder, _, _ in folders)):
         for path in sorted(folder.iterdir()):
             if path.is_file() and path not in known and not path.name.startswith((".", "_")):
                 tell(f"{path.relative_to(data_dir).as_posix()} belongs to no source of the mapping and was left alone")
@@ -240,6 +241,21 @@ def _check_columns(delivery: Delivery, rows: DeliveredRows) -> None:
             "(names that begin with _ are reserved)",
             next_step="rename them in the export",
         )
+
+
+def _refuse_misnamed_folders(data_dir: Path) -> None:
+    """Refuse folders that are meant as dates and are none: what lies in them would be passed over in silence."""
+    for pattern in ("[0-9]*", "[0-9][0-9][0-9][0-9]/*", "[0-9][0-9][0-9][0-9]/[0-9][0-9]/*"):
+        for folder in sorted(data_dir.glob(pattern)):
+            name = folder.relative_to(data_dir).as_posix()
+            if folder.is_dir() and not re.fullmatch(r"\d{4}(/\d{2}(/\d{2})?)?", name):
+                raise UserError(
+                    "the folder of a delivery is no date",
+                    where=str(folder),
+                    found=name,
+                    valid="YYYY/MM/DD, for example 2024/02/29",
+                    next_step="rename the folder",
+                )
 
 
 def _dated_folders(data_dir: Path) -> list[tuple[Path, date, str]]:

@@ -76,7 +76,7 @@ class Release:
     Parameters
     ----------
     release_id : str
-        Name of its folder: as-of date and a running number (``2024-03-31.001``).
+        Name of its folder: as-of date and a number in the order of publication (``2024-03-31.0001``).
     folder : pathlib.Path
         Where it is.
     is_current : bool
@@ -92,18 +92,29 @@ class Release:
         """The DuckDB file that BI tools open."""
         return self.folder / FILE_NAME
 
+    @property
+    def number(self) -> int:
+        """Place in the order of publication."""
+        return int(self.release_id.rsplit(".", 1)[1])
+
+    @property
+    def bank(self) -> str:
+        """Short name of the bank it is of."""
+        with duckdb.connect(str(self.file), read_only=True) as connection:
+            return str(connection.execute("select bank from meta.release").fetchall()[0][0])
+
 
 def list_releases(home: Home) -> list[Release]:
-    """Releases on disk, oldest first."""
+    """Releases on disk, in the order in which they were published."""
     current = home.current.resolve().name if home.current.exists() else None
-    folders = sorted(path for path in home.releases.glob("*.*") if (path / FILE_NAME).is_file())
-    return [Release(folder.name, folder, folder.name == current) for folder in folders]
+    folders = [path for path in home.releases.glob("*.*") if (path / FILE_NAME).is_file()]
+    found = [Release(folder.name, folder, folder.name == current) for folder in folders]
+    return sorted(found, key=lambda item: item.number)
 
 
 def next_release_id(home: Home, as_of: date) -> str:
-    """Name of the next release as of a date: ``<as_of>.<number>``, the numbers never used twice while one is kept."""
-    numbers = [int(path.name.rsplit(".", 1)[1]) for path in home.releases.glob(f"{as_of}.*")]
-    return f"{as_of}.{max(numbers, default=0) + 1:03d}"
+    """Name of the next release: ``<as_of>.<number>``, the number one more than that of the last published."""
+    return f"{as_of}.{max((item.number for item in list_releases(home)), default=0) + 1:04d}"
 
 
 def public_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[tuple[str, str]]:
@@ -180,9 +191,7 @@ def stage(
                 "row_count": pa.array([rows[name] for name in names], pa.int64()),
             }
         )
-        _write_meta(
-            connection, "release_table", MetaTable(frame, RELEASE_TABLE_DESCRIPTION, RELEASE_TABLE_COLUMNS)
-        )
+        _write_meta(connection, "release_table", MetaTable(frame, RELEASE_TABLE_DESCRIPTION, RELEASE_TABLE_COLUMNS))
         _refuse_odd_types(connection)
         connection.execute("checkpoint release")
         connection.execute("detach release")
@@ -278,9 +287,7 @@ def audit(folder: Path) -> dict[str, int]:
             f"({', '.join(quote_text(name) for name in PUBLIC_SCHEMAS)}) order by all"
         ).fetchall()
         if foreign:
-            raise UserError(
-                f"{file}: {foreign[0][0]} is not in a public schema ({', '.join(PUBLIC_SCHEMAS)})."
-            )
+            raise UserError(f"{file}: {foreign[0][0]} is not in a public schema ({', '.join(PUBLIC_SCHEMAS)}).")
         uncommented = connection.execute(
             "select schema_name || '.' || table_name from duckdb_tables() where comment is null order by all"
         ).fetchall()
@@ -301,9 +308,7 @@ def audit(folder: Path) -> dict[str, int]:
             found[f"{schema}.{table}"] = read[0][0]
     for name, count in found.items():
         if stated.get(name) != count:
-            raise UserError(
-                f"{file}: {name} holds {count} rows, its list of tables states {stated.get(name)}."
-            )
+            raise UserError(f"{file}: {name} holds {count} rows, its list of tables states {stated.get(name)}.")
     missing = sorted(set(stated) - set(found))
     if missing:
         raise UserError(f"{file}: {missing[0]} is listed but not there.")
@@ -378,7 +383,7 @@ def roll_back(home: Home, release_id: str | None = None) -> Release:
     home : Home
         The installation.
     release_id : str, optional
-        Which one; the one before the current by default.
+        Which one; by default the one of the same bank that was published before the current.
 
     Raises
     ------
@@ -388,12 +393,13 @@ def roll_back(home: Home, release_id: str | None = None) -> Release:
     releases = list_releases(home)
     names = [release.release_id for release in releases]
     if release_id is None:
-        position = next((i for i, release in enumerate(releases) if release.is_current), 0)
-        if position == 0:
+        shown = next((item for item in releases if item.is_current), None)
+        earlier = [item for item in releases if shown and item.number < shown.number and item.bank == shown.bank]
+        if not earlier:
             raise UserError(
                 f"There is no release before the current one in {home.releases}. Kept: {', '.join(names) or 'none'}."
             )
-        release_id = names[position - 1]
+        release_id = earlier[-1].release_id
     if release_id not in names:
         raise UserError(f"No release {release_id} in {home.releases}. Kept: {', '.join(names) or 'none'}.")
     point_current_to(home, home.releases / release_id)

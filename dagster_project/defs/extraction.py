@@ -96,6 +96,16 @@ def landing(
             },
         )
         for table in _contract.tables.values()
+    ]
+    + [
+        dg.AssetSpec(
+            key=["raw", "person_records"],
+            group_name="raw",
+            kinds={"duckdb"},
+            owners=OWNERS,
+            deps=[["raw", "customers"]],
+            description="Which person each customer record is. | 客户记录与客户（人）的对应关系。",
+        )
     ],
     pool="duckdb_writer",
 )
@@ -109,8 +119,10 @@ def registration(context: dg.AssetExecutionContext, installation: Installation) 
         is_full_rebuild=FULL_REBUILD_TAG in context.run.tags,
         progress=context.log.info,
     )
-    counts = row_counts(started.build, installation.bank, [("raw", name) for name in _contract.tables])
-    for table in _contract.tables:
+    counts = row_counts(
+        started.build, installation.bank, [("raw", name) for name in (*_contract.tables, "person_records")]
+    )
+    for table in (*_contract.tables, "person_records"):
         yield dg.MaterializeResult(
             asset_key=["raw", table],
             metadata={

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project.lib.console import console_logger
-from dagster_project.lib.environment import Environment, bank_of, parse_as_of
+from dagster_project.lib.environment import Environment, bank_of, parse_as_of, remember
 from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.sources.bank import Bank
@@ -65,7 +65,25 @@ class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
             handle.truncate(0)
             handle.write(context.run_id or "")
             handle.flush()
+            if context.instance is not None:
+                end_dead_runs(context.instance, context.run_id)
+            remember(Environment(self.home.root, self.source, self.data, None))
             yield self
+
+
+def end_dead_runs(instance: dg.DagsterInstance, run_id: str | None) -> None:
+    """Mark runs that were killed as failed, and free their places in the pool.
+
+    Whoever holds the lock of the home knows that no other run is alive: a killed one cannot give back its place
+    itself, and every later run would wait for it for ever.
+    """
+    storage = instance.event_log_storage
+    for dead in storage.get_concurrency_run_ids() - {run_id}:
+        storage.free_concurrency_slots_for_run(dead)
+    begun = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(begun):
+        if run.run_id != run_id:
+            instance.report_run_failed(run, "The process of this run ended without a word: it was killed.")
 
 
 def installation_of(environment: Environment) -> Installation:

@@ -70,7 +70,13 @@ def _run(
         "time_zone": bank.settings.time_zone,
     }
     results = dbt.invoke(
-        ["build", "--quiet", "--no-write-json", "--vars", json.dumps(settings), *selection],
+        [
+            *("build", "--quiet", "--no-write-json"),
+            # Unit tests are about the code, not about tonight's data: `make test` runs them.
+            *("--exclude-resource-type", "unit_test"),
+            *("--vars", json.dumps(settings)),
+            *selection,
+        ],
         environment={
             **dbt.variables(
                 build.warehouse, build.temporary, bank.settings.resources.memory_limit, bank.settings.resources.threads

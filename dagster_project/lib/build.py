@@ -15,11 +15,11 @@ import duckdb
 import pandas as pd
 
 from dagster_project.lib import dbt
-from warehouse import identity, registration
+from warehouse import registration
 from warehouse.database import open_read_only, open_warehouse
 from warehouse.errors import UserError
 from warehouse.home import Home
-from warehouse.ledger import default_as_of, in_force, read_ledger
+from warehouse.ledger import KNOWN_FROM_THE_START, default_as_of, in_force, read_ledger
 from warehouse.sources.specification import quote_name
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ class Build:
         Rows known up to this business date count.
     is_live : bool
         Whether a release of it becomes the current one; a build as of an old date has a file of its own.
-    is_full_refresh : bool
-        Whether the file was begun anew in this run.
     run_id : str
         The Dagster run that began it.
     """
@@ -53,7 +51,6 @@ class Build:
     temporary: Path
     as_of: date
     is_live: bool
-    is_full_refresh: bool
     run_id: str
 
 
@@ -66,8 +63,8 @@ class StartedBuild:
 
 
 def fingerprint_of(bank: Bank) -> str:
-    """Hash of everything that decides what a warehouse holds, apart from the deliveries."""
-    parts = [registration.build_fingerprint(bank), dbt.project_fingerprint()]
+    """Hash of what, beside the deliveries, decides the warehouse: mapping, contract, models, currency, zone."""
+    parts = [registration.build_fingerprint(bank), dbt.project_fingerprint(), bank.settings.base_currency]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -96,7 +93,6 @@ def current_build(home: Home) -> Build:
         temporary=home.temporary,
         as_of=date.fromisoformat(values["as_of"]),
         is_live=values["is_live"],
-        is_full_refresh=values["is_full_refresh"],
         run_id=values["run_id"],
     )
 
@@ -135,6 +131,14 @@ def start_build(
     """
     entries = in_force(read_ledger(home.landing, bank.mapping.bank))
     day = as_of or default_as_of(entries, bank)
+    first = min((e.known_from for e in entries if e.known_from and e.known_from != KNOWN_FROM_THE_START), default=day)
+    if day < first:
+        raise UserError(
+            "nothing was known yet at that date",
+            where="AS_OF",
+            found=str(day),
+            valid=f"{first} or later: the first date on which a delivered row was known",
+        )
     fingerprint = fingerprint_of(bank)
     state = _state(home, bank)
     if state is not None and state[0] != bank.mapping.bank and state[1] == "production":
@@ -153,6 +157,8 @@ def start_build(
         or state[:3] != (bank.mapping.bank, bank.settings.environment, fingerprint)
         or day < state[3]
     )
+    for left in home.as_of.glob("*.building.duckdb*"):
+        left.unlink()
     if is_new:
         for path in (warehouse, warehouse.with_name(warehouse.name + ".wal")):
             path.unlink(missing_ok=True)
@@ -160,7 +166,6 @@ def start_build(
     progress(f"as of {day}: {'a new file' if is_new else 'continuing'} {warehouse.name}")
     with open_warehouse(warehouse, bank.settings.resources, home.temporary) as connection:
         result = registration.register(connection, bank, home.landing, entries)
-        identity.assign(connection)
         connection.execute(
             "create table if not exists bookkeeping.state "
             "(bank varchar, environment varchar, fingerprint varchar, as_of date)"
@@ -172,12 +177,11 @@ def start_build(
             [bank.mapping.bank, bank.settings.environment, fingerprint, day],
         )
         connection.execute("commit")
-    build = Build(warehouse, home.temporary, day, is_live, is_new, run_id)
+    build = Build(warehouse, home.temporary, day, is_live, run_id)
     plan = {
         "warehouse": str(warehouse),
         "as_of": day.isoformat(),
         "is_live": is_live,
-        "is_full_refresh": is_new,
         "run_id": run_id,
     }
     path = _plan(home)

@@ -35,9 +35,11 @@ class _OneLine(logging.Handler):
         self._stream.flush()
 
 
-@dg.logger(description="One line per thing done, for a terminal.")
-def console_logger(_context: dg.InitLoggerContext) -> logging.Logger:
-    """The logger that `mainbank run` asks for."""
+def _make(_context: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.Logger("mainbank", level=logging.DEBUG)
     logger.addHandler(_OneLine(sys.stderr))
     return logger
+
+
+console_logger = dg.LoggerDefinition(_make, config_schema={}, description="One line per thing done, for a terminal.")
+"""The logger that `mainbank run` asks for."""

@@ -6,12 +6,14 @@ Why not a process per call: importing dbt and reading the manifest costs about f
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,7 @@ class NodeResult:
 
 def project_fingerprint() -> str:
     """Hash of everything in the dbt project that decides what it builds."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(version("dbt-core").encode())
     for path in sorted(PROJECT.rglob("*")):
         if path.suffix in (".sql", ".yml", ".csv") and TARGET not in path.parents:
             digest.update(str(path.relative_to(PROJECT)).encode() + b"\0" + path.read_bytes() + b"\0")
@@ -91,13 +93,14 @@ def prepare_manifest() -> Path:
     The definitions are made from the manifest; parsing at each import would cost seconds in every process.
     """
     fingerprint = project_fingerprint()
-    if MANIFEST.is_file() and _FINGERPRINT.is_file() and _FINGERPRINT.read_text() == fingerprint:
-        return MANIFEST
     TARGET.mkdir(parents=True, exist_ok=True)
-    # Parsing opens no database; the values only have to be there.
-    with _environment(variables(TARGET / "none.duckdb", TARGET, "1GB", 1)):
-        invoke(["parse", "--quiet"])
-    _FINGERPRINT.write_text(fingerprint)
+    with (TARGET / "parse.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # runs on several homes share the checkout
+        if not (MANIFEST.is_file() and _FINGERPRINT.is_file() and _FINGERPRINT.read_text() == fingerprint):
+            # Parsing opens no database; the values only have to be there.
+            with _environment(variables(TARGET / "none.duckdb", TARGET, "1GB", 1)):
+                invoke(["parse", "--quiet"])
+            _FINGERPRINT.write_text(fingerprint)
     return MANIFEST
 
 

@@ -6,6 +6,7 @@ The console program sets every variable for what it starts; an operator who star
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,6 +84,26 @@ class Environment:
             # Steps end with dozens of events; written one by one they took a fifth of a short run.
             "DAGSTER_EVENT_BATCH_SIZE": "100",
         }
+
+
+def _memory(home: Path) -> Path:
+    return home / "dagster" / "environment.json"
+
+
+def remember(environment: Environment) -> None:
+    """Note bank and data of a run that has begun, so that the UI opens on what was run."""
+    path = _memory(environment.home)
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps({"source": environment.source, "data": str(environment.data)}))
+    new.replace(path)
+
+
+def remembered(home: Path) -> Environment | None:
+    """Bank and data of the last run on this home; None if there was none."""
+    if not _memory(home).is_file():
+        return None
+    known = json.loads(_memory(home).read_text())
+    return Environment(home, known["source"], Path(known["data"]), None)
 
 
 @functools.cache

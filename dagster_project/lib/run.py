@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -38,19 +36,6 @@ def prepare_dagster(environment: Environment) -> None:
     home.prepare()
     (home.dagster / "dagster.yaml").write_text(yaml.safe_dump(DAGSTER_SETTINGS, sort_keys=False))
     os.environ.update(environment.variables())
-    _memory(home).write_text(json.dumps({"source": environment.source, "data": str(environment.data)}))
-
-
-def _memory(home: Home) -> Path:
-    return home.dagster / "environment.json"
-
-
-def remembered_environment(home: Home) -> Environment | None:
-    """The bank and data of the last run on this home, so that the UI opens on what was run."""
-    if not _memory(home).is_file():
-        return None
-    known = json.loads(_memory(home).read_text())
-    return Environment(home.root, known["source"], Path(known["data"]), None)
 
 
 def run_daily_refresh(environment: Environment, console: Console) -> int:
@@ -95,21 +80,25 @@ def run_daily_refresh(environment: Environment, console: Console) -> int:
 def _tell_failure(result: dg.ExecuteInProcessResult, console: Console) -> int:
     """Print why a run failed, and return its exit code."""
     code = 1
+    told = False
     for event in result.all_events:
-        if not event.is_step_failure:
+        if event.is_step_failure:
+            error, user_failure = event.step_failure_data.error, event.step_failure_data.user_failure_data
+        elif event.event_type_value == "PIPELINE_FAILURE" and not told:
+            # Before the first step: the lock of the home, the home itself.
+            error, user_failure = event.job_failure_data.error, None
+        else:
             continue
-        error = event.step_failure_data.error
         while error is not None and error.cause is not None:
             error = error.cause
-        name = error.cls_name if error else None
         message = (error.message if error else "").strip()
-        if name == UserError.__name__:
+        if error is not None and error.cls_name == UserError.__name__:
             code = UserError.exit_code
             message = message.partition(": ")[2]
-        description = event.step_failure_data.user_failure_data
-        if description is not None and description.description:
-            message = description.description
-        console.print(f"\n{event.step_key} failed: {message}", markup=False, soft_wrap=True)
+        if user_failure is not None and user_failure.description:
+            message = user_failure.description
+        console.print(f"\n{event.step_key or 'the run'} failed: {message}", markup=False, soft_wrap=True)
+        told = True
     console.print(
         "Nothing was published; readers keep the release they have. `mainbank dev` shows the run.", soft_wrap=True
     )
@@ -135,6 +124,7 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
             "select sentence_en, sentence_zh from mining.association_rule "
             "order by is_significant desc, lift desc, rule_id limit 3"
         ).fetchall()
+        runs = connection.execute("select miner, status, reason from mining.model_run order by all").fetchall()
         warnings = connection.execute(
             "select rule, subject, failing_count, detail_en from meta.quality "
             "where failing_count > 0 and severity <> 'info' order by all limit 8"
@@ -146,10 +136,13 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
     console.print()
     console.print(f"As of {build.as_of}", style="bold")
     console.print(table)
-    if rules:
-        console.print("\nStrongest rules", style="bold")
-        for english, chinese in rules:
-            console.print(f"  {english}\n  {chinese}", markup=False, soft_wrap=True)
+    console.print("\nStrongest rules", style="bold")
+    for english, chinese in rules:
+        console.print(f"  {english}\n  {chinese}", markup=False, soft_wrap=True)
+    if not rules:
+        for miner, status, reason in runs:
+            why = reason or "no combination of products is frequent and sure enough"
+            console.print(f"  none ({miner} {status}: {why})", markup=False, soft_wrap=True)
     if warnings:
         console.print("\nWorth a look (all of it in meta.quality)", style="bold")
         for rule, subject, failing, detail in warnings:

@@ -10,14 +10,22 @@
 The library knows baskets and items, nothing of banks, databases or orchestration.
 """
 
-from mining.association.baskets import BasketError, Baskets, read_baskets
+from mining.association.baskets import (
+    BasketError,
+    Baskets,
+    PackedBaskets,
+    merge_baskets,
+    pack_baskets,
+    read_baskets,
+)
 from mining.association.discovery import (
     PUBLISHED_COLUMNS,
     AssociationResult,
     AssociationSettings,
     mine_rules,
 )
-from mining.association.itemsets import count_bound, frequent_itemsets
+from mining.association.itemsets import ItemsetsCutWarning, count_bound, frequent_itemsets
+from mining.association.partitions import frequent_itemsets_of_parts
 from mining.association.rules import association_rules
 
 __all__ = [
@@ -26,9 +34,14 @@ __all__ = [
     "AssociationSettings",
     "BasketError",
     "Baskets",
+    "ItemsetsCutWarning",
+    "PackedBaskets",
     "association_rules",
     "count_bound",
     "frequent_itemsets",
+    "frequent_itemsets_of_parts",
+    "merge_baskets",
     "mine_rules",
+    "pack_baskets",
     "read_baskets",
 ]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mining.association.baskets import BasketError, BasketInput, Baskets, read_baskets
+from mining.association.baskets import BasketError, BasketInput, Baskets, distinct_baskets, read_baskets
 from mining.association.itemsets import count_bound, find_itemsets, itemset_frame
 from mining.association.rules import weigh_rules
 from mining.knowledge.interpretation import BASKETS, RuleEvidence, Unit, explain_rule
@@ -205,12 +205,10 @@ def run_name(baskets: Baskets, settings: AssociationSettings) -> str:
     """Return the name of a run: the same for the same baskets in any order and the same settings."""
     digest = hashlib.sha256(json.dumps([ALGORITHM, asdict(settings)], sort_keys=True, default=str).encode())
     digest.update(json.dumps([baskets.basket_count, *map(str, baskets.items)]).encode())
-    counted: dict[bytes, int] = {}
-    for row, weight in enumerate(baskets.weights.tolist()):
-        held = baskets.codes[baskets.offsets[row] : baskets.offsets[row + 1]].astype("<i4").tobytes()
-        counted[held] = counted.get(held, 0) + weight
-    for held, weight in sorted(counted.items()):
-        digest.update(f"{len(held)}:{weight}:".encode() + held)
+    distinct = distinct_baskets(baskets)
+    held = distinct.widths > 0  # an empty basket is part of the number of baskets, however it was given
+    for numbers in (distinct.widths[held], distinct.codes, distinct.weights[held]):
+        digest.update(numbers.astype("<i8").tobytes())
     return digest.hexdigest()[:16]
 
 

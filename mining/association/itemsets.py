@@ -5,50 +5,27 @@ Belongs here: the bounds of a mine, the compact table that rules are made from, 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
-from itertools import chain
+import warnings
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from mlxtend.frequent_patterns import fpgrowth
 
-from mining.association.baskets import BasketError, BasketInput, Baskets, Integers, read_baskets
+from mining.association.baskets import BasketError, BasketInput, Baskets, PackedBaskets, as_read
+from mining.association.table import ItemsetTable, Lattice
+from mining.association.vertical import OutputBoundError, search
 
-__all__ = ["ItemsetTable", "count_bound", "find_itemsets", "frequent_itemsets"]
+__all__ = ["ItemsetsCutWarning", "Kind", "count_bound", "find_itemsets", "frequent_itemsets", "itemset_frame"]
 
-Codes = npt.NDArray[np.int32]
+Kind = Literal["all", "closed", "maximal"]
+
+MAXIMUM_ITEMSETS = 1_000_000
+"""Itemsets returned by default: about 0.5 GB as a frame. Beyond, the longest are left out and a warning says so."""
 
 
-@dataclass(frozen=True, eq=False)
-class ItemsetTable:
-    """Itemsets by length, each length in lexicographic order of codes.
-
-    Attributes
-    ----------
-    items : tuple
-        Label of each code.
-    levels : tuple of ndarray of int32
-        ``levels[k - 1]`` has shape (itemsets of k items, k); codes ascend within a row, rows are sorted.
-    counts : tuple of ndarray of int64
-        ``counts[k - 1][i]`` baskets hold all items of ``levels[k - 1][i]``.
-    """
-
-    items: tuple[Hashable, ...]
-    levels: tuple[Codes, ...]
-    counts: tuple[Integers, ...]
-
-    def __len__(self) -> int:
-        return sum(len(level) for level in self.levels)
-
-    def sets(self, level: int) -> npt.NDArray[np.object_]:
-        """Return the itemsets of one level as frozensets of labels."""
-        labels = np.empty(len(self.items), dtype=object)
-        labels[:] = self.items
-        made = np.empty(len(self.levels[level]), dtype=object)
-        made[:] = [frozenset(row) for row in labels[self.levels[level]].tolist()]
-        return made
+class ItemsetsCutWarning(UserWarning):
+    """Some itemsets were left out because of a bound; the message says which and what to change."""
 
 
 def count_bound(basket_count: int, *, min_count: int | None = None, min_support: float | None = None) -> int:
@@ -78,9 +55,7 @@ def count_bound(basket_count: int, *, min_count: int | None = None, min_support:
         given = "neither" if min_count is None else "both"
         raise BasketError(f"Give exactly one of min_count and min_support; {given} was given.")
     if min_count is not None:
-        if isinstance(min_count, bool) or int(min_count) != min_count or min_count < 1:
-            raise BasketError(f"min_count is {min_count!r}; it must be a whole number of baskets, 1 or more.")
-        return int(min_count)
+        return whole_number("min_count", min_count, "baskets")
     if min_support is None or not 0.0 < min_support <= 1.0:
         raise BasketError(f"min_support is {min_support!r}; it must be a share of the baskets, 0 < share <= 1.")
     share = float(min_support)
@@ -90,6 +65,13 @@ def count_bound(basket_count: int, *, min_count: int | None = None, min_support:
     return bound
 
 
+def whole_number(name: str, value: float, unit: str) -> int:
+    """Return a setting that must be a whole number of 1 or more, or say so."""
+    if isinstance(value, bool) or not (value >= 1 and float(value).is_integer()):
+        raise BasketError(f"{name} is {value!r}; it must be a whole number of {unit}, 1 or more.")
+    return int(value)
+
+
 def frequent_itemsets(
     baskets: BasketInput,
     *,
@@ -97,30 +79,42 @@ def frequent_itemsets(
     min_support: float | None = None,
     max_len: int | None = None,
     basket_count: int | None = None,
+    kind: Kind = "all",
+    max_width: int | None = None,
+    max_itemsets: int = MAXIMUM_ITEMSETS,
 ) -> pd.DataFrame:
-    """Return every itemset that at least so many baskets hold.
+    """Return every itemset that at least so many baskets hold, exactly.
 
     Parameters
     ----------
-    baskets : DataFrame or mapping
-        See `read_baskets`: a long frame (basket, item and optionally weight), a boolean frame, or counted tuples.
+    baskets : DataFrame, mapping, Baskets or PackedBaskets
+        See `read_baskets`: a long frame (basket, item and optionally weight), a boolean frame, counted tuples, or
+        baskets that were read or packed before.
     min_count, min_support : int, float
         The bound, as a number of baskets or as a share of them; give exactly one.
     max_len : int, optional
         Longest itemset wanted; all lengths by default.
     basket_count : int, optional
         All baskets, empty ones included; default: the baskets given.
+    kind : str
+        "all"; "closed": only itemsets that no larger one has the count of; "maximal": only itemsets that no larger
+        one is frequent with. Larger ones are sought up to `max_len`.
+    max_width : int, optional
+        Baskets with more items than this are left out (and still counted in the denominator); none by default.
+    max_itemsets : int
+        With more itemsets than this the longest lengths are left out.
 
     Returns
     -------
     DataFrame
         ``support`` (share), ``count`` (baskets), ``itemsets`` (frozenset), in the order: short before long, frequent
-        before rare, then by the items.
+        before rare, then by the items. ``attrs["cut"]`` lists what `max_width` and `max_itemsets` left out; each is
+        also given as an `ItemsetsCutWarning`.
 
     Raises
     ------
     BasketError
-        When the baskets or a bound cannot be used.
+        When the baskets or a bound cannot be used, or when even the single items are more than `max_itemsets`.
 
     Examples
     --------
@@ -128,51 +122,94 @@ def frequent_itemsets(
     >>> found = frequent_itemsets(held, min_count=2)
     >>> [(sorted(itemset), count) for itemset, count in zip(found["itemsets"], found["count"])]
     [(['card'], 3), (['loan'], 2), (['card', 'loan'], 2)]
+    >>> [sorted(itemset) for itemset in frequent_itemsets(held, min_count=2, kind="closed")["itemsets"]]
+    [['card'], ['card', 'loan']]
     """
-    read = read_baskets(baskets, basket_count=basket_count)
+    if kind not in get_args(Kind):
+        raise BasketError(f"kind is {kind!r}; valid are {', '.join(get_args(Kind))}.")
+    read = as_read(baskets, basket_count=basket_count)
     bound = count_bound(read.basket_count, min_count=min_count, min_support=min_support)
-    if max_len is not None and (isinstance(max_len, bool) or int(max_len) != max_len or max_len < 1):
-        raise BasketError(f"max_len is {max_len!r}; it must be a whole number of items, 1 or more.")
-    return itemset_frame(find_itemsets(read, bound, max_len=max_len), read.basket_count)
+    table = find_itemsets(read, bound, max_len=max_len, max_width=max_width, max_itemsets=max_itemsets)
+    for message in table.cut:
+        warnings.warn(message, ItemsetsCutWarning, stacklevel=2)
+    return itemset_frame(table, read.basket_count, kind)
 
 
-def itemset_frame(table: ItemsetTable, basket_count: int) -> pd.DataFrame:
+def itemset_frame(table: ItemsetTable, basket_count: int, kind: Kind = "all") -> pd.DataFrame:
     """Return the table as mlxtend's frame, with counts."""
-    sets, counts = [], []
-    for level, (codes, level_counts) in enumerate(zip(table.levels, table.counts, strict=True)):
-        order = np.lexsort((*codes.T[::-1], -level_counts))
+    sets, counts = [np.empty(0, dtype=object)], [np.empty(0, dtype=np.int64)]
+    for level, wanted in enumerate(_of_kind(table, kind)):
+        order = wanted[np.argsort(-table.counts[level][wanted], kind="stable")]
         sets.append(table.sets(level)[order])
-        counts.append(level_counts[order])
-    every_count = np.concatenate(counts) if counts else np.empty(0, dtype=np.int64)
-    every_set = np.concatenate(sets) if sets else np.empty(0, dtype=object)
-    return pd.DataFrame({"support": every_count / basket_count, "count": every_count, "itemsets": every_set})
-
-
-def find_itemsets(baskets: Baskets, min_count: int, *, max_len: int | None = None) -> ItemsetTable:
-    """Mine the itemsets that at least `min_count` baskets hold, as the compact table that rules are made from."""
-    if not len(baskets.weights) or min_count > baskets.basket_count:
-        return ItemsetTable(baskets.items, (), ())
-    repeated = baskets.matrix()[np.repeat(np.arange(len(baskets.weights)), baskets.weights)]
-    found = fpgrowth(
-        pd.DataFrame.sparse.from_spmatrix(repeated),  # type: ignore[attr-defined]
-        min_support=(min_count - 0.5) / repeated.shape[0],
-        max_len=max_len,
+        counts.append(table.counts[level][order])
+    every_count = np.concatenate(counts)
+    frame = pd.DataFrame(
+        {"support": every_count / max(basket_count, 1), "count": every_count, "itemsets": np.concatenate(sets)}
     )
-    counts = np.rint(found["support"].to_numpy(dtype=np.float64) * repeated.shape[0]).astype(np.int64)
-    sets = [sorted(itemset) for itemset in found["itemsets"]]
-    return table_of(baskets.items, sets, counts)
+    frame.attrs["cut"] = list(table.cut)
+    return frame
 
 
-def table_of(items: tuple[Hashable, ...], sets: list[list[int]], counts: Integers) -> ItemsetTable:
-    """Build the table from lists of ascending codes and their counts, in any order."""
-    lengths = np.fromiter(map(len, sets), dtype=np.int64, count=len(sets))
-    flat = np.fromiter(chain.from_iterable(sets), dtype=np.int32, count=int(lengths.sum()))
-    starts = np.cumsum(lengths) - lengths
-    levels, level_counts = [], []
-    for length in range(1, int(lengths.max(initial=0)) + 1):
-        of_length = np.flatnonzero(lengths == length)
-        codes = flat[starts[of_length, None] + np.arange(length)]
-        order = np.lexsort(codes.T[::-1])
-        levels.append(codes[order])
-        level_counts.append(counts[of_length][order])
-    return ItemsetTable(items, tuple(levels), tuple(level_counts))
+def _of_kind(table: ItemsetTable, kind: Kind) -> list[npt.NDArray[np.intp]]:
+    """Return the places of the itemsets of a kind, by level."""
+    wanted = [np.ones(len(level), dtype=bool) for level in table.levels]
+    if kind != "all":
+        for level, facets in enumerate(Lattice(table).facets[1:]):
+            same_count = table.counts[level][facets] == table.counts[level + 1][:, None]
+            wanted[level][facets if kind == "maximal" else facets[same_count]] = False
+    return [np.flatnonzero(level) for level in wanted]
+
+
+def find_itemsets(
+    baskets: Baskets | PackedBaskets,
+    min_count: int,
+    *,
+    max_len: int | None = None,
+    max_width: int | None = None,
+    max_itemsets: int = MAXIMUM_ITEMSETS,
+) -> ItemsetTable:
+    """Mine the itemsets that at least `min_count` baskets hold, as the compact table that rules are made from.
+
+    Parameters are those of `frequent_itemsets`.
+    """
+    length = whole_number("max_len", max_len, "items") if max_len is not None else None
+    limit = whole_number("max_itemsets", max_itemsets, "itemsets")
+    cut: list[str] = []
+    if max_width is not None:
+        baskets = _narrow(baskets, whole_number("max_width", max_width, "items"), cut)
+    while True:
+        try:
+            levels, counts = search(baskets, min_count, max_len=length, limit=limit)
+        except OutputBoundError as bound:
+            length = _length_within(bound.sizes, limit)
+            if length == 0:
+                raise BasketError(
+                    f"{bound.sizes[0]:,} items are in at least {min_count:,} baskets, more than max_itemsets = "
+                    f"{limit:,}; raise the bound of frequency, or max_itemsets."
+                ) from None
+            cut = [message for message in cut if not message.startswith("Itemsets of")]
+            cut.append(
+                f"Itemsets of more than {length} item{'s'[: length > 1]} were left out: there are more than "
+                f"max_itemsets = {limit:,} in all. Those returned are complete and exact. Raise min_count or "
+                "min_support, set max_len or max_width, or raise max_itemsets."
+            )
+            continue
+        return ItemsetTable(baskets.items, tuple(levels), tuple(counts), tuple(cut))
+
+
+def _length_within(sizes: list[int], limit: int) -> int:
+    """Return the greatest length whose itemsets, as far as they were found, are within the limit."""
+    return int((np.cumsum(sizes) <= limit).sum())  # less than all lengths, since all itemsets exceed the limit
+
+
+def _narrow(baskets: Baskets | PackedBaskets, max_width: int, cut: list[str]) -> Baskets | PackedBaskets:
+    """Return the baskets without those of too many items, and say how many these were."""
+    widths = baskets.widths
+    wide = widths > max_width
+    if not wide.any():
+        return baskets
+    cut.append(
+        f"{int(baskets.weights[wide].sum()):,} baskets of more than max_width = {max_width:,} items (the widest holds "
+        f"{int(widths.max()):,}) were left out of all counts, though not of the number of baskets. Raise max_width."
+    )
+    return baskets.rows(~wide)

@@ -86,7 +86,7 @@ def fisher_log_p_values(both: npt.ArrayLike, first: npt.ArrayLike, second: npt.A
     return np.minimum(log_p, 0.0)
 
 
-def benjamini_hochberg(log_p_values: Floats, tests: int | None = None) -> Floats:
+def benjamini_hochberg(log_p_values: Floats, tests: int | None = None, repeats: npt.ArrayLike | None = None) -> Floats:
     """Return Benjamini-Hochberg adjusted p-values (Benjamini & Hochberg 1995), in the order given.
 
     Parameters
@@ -94,22 +94,24 @@ def benjamini_hochberg(log_p_values: Floats, tests: int | None = None) -> Floats
     log_p_values : ndarray of float64, shape (shown,)
         Natural logarithms.
     tests : int, optional
-        How many hypotheses were weighed, at least `shown`; those not shown count with p = 1. Default: `shown`.
+        How many hypotheses were weighed, at least as many as shown; those not shown count with p = 1. Default: those
+        shown.
+    repeats : array_like of int, shape (shown,), optional
+        How many hypotheses have each p-value, where equal ones are given once. Default: 1.
 
     Examples
     --------
     >>> benjamini_hochberg(np.log([0.01, 0.04, 0.03])).round(3).tolist()
     [0.03, 0.04, 0.04]
     """
-    count = _test_count(log_p_values, tests)
-    order = np.argsort(log_p_values, kind="stable")
-    scaled = log_p_values[order] + math.log(count) - np.log(np.arange(1, len(order) + 1))
+    order, ranks, count = _ranked_tests(log_p_values, tests, repeats)
     adjusted = np.empty(len(order))
-    adjusted[order] = np.minimum.accumulate(scaled[::-1])[::-1]
+    scaled = log_p_values[order] + math.log(count) - np.log(ranks)
+    adjusted[order] = np.minimum.accumulate(scaled[::-1])[::-1] if len(order) else scaled
     return np.exp(np.minimum(adjusted, 0.0))
 
 
-def holm(log_p_values: Floats, tests: int | None = None) -> Floats:
+def holm(log_p_values: Floats, tests: int | None = None, repeats: npt.ArrayLike | None = None) -> Floats:
     """Return Holm's step-down adjusted p-values (Holm 1979), in the order given; parameters as `benjamini_hochberg`.
 
     Examples
@@ -117,12 +119,25 @@ def holm(log_p_values: Floats, tests: int | None = None) -> Floats:
     >>> holm(np.log([0.01, 0.04, 0.03])).round(3).tolist()
     [0.03, 0.06, 0.06]
     """
-    count = _test_count(log_p_values, tests)
-    order = np.argsort(log_p_values, kind="stable")
-    scaled = log_p_values[order] + np.log(count - np.arange(len(order)))
+    order, ranks, count = _ranked_tests(log_p_values, tests, repeats)
+    before = np.append(0, ranks[:-1])[: len(order)]
+    scaled = log_p_values[order] + np.log(count - before)
     adjusted = np.empty(len(order))
     adjusted[order] = np.maximum.accumulate(scaled) if len(order) else scaled
     return np.exp(np.minimum(adjusted, 0.0))
+
+
+def _ranked_tests(
+    log_p_values: Floats, tests: int | None, repeats: npt.ArrayLike | None
+) -> tuple[npt.NDArray[np.intp], Integers, int]:
+    """Return the order of the p-values, how many hypotheses each and those before it are, and how many there are."""
+    order = np.argsort(log_p_values, kind="stable")
+    times = np.ones(len(order), dtype=np.int64) if repeats is None else np.asarray(repeats, dtype=np.int64)
+    ranks = np.cumsum(times[order])
+    shown = int(times.sum())
+    if tests is not None and tests < shown:
+        raise ValueError(f"{tests} tests were named but {shown} p-values given; count every hypothesis weighed.")
+    return order, ranks, max(shown if tests is None else tests, 1)
 
 
 def wilson_interval(
@@ -152,13 +167,6 @@ def wilson_interval(
     lower = np.where(hits == 0, 0.0, (centre - spread) / (n + z * z))
     upper = np.where(hits == n, 1.0, (centre + spread) / (n + z * z))
     return lower, upper
-
-
-def _test_count(log_p_values: Floats, tests: int | None) -> int:
-    shown = len(log_p_values)
-    if tests is not None and tests < shown:
-        raise ValueError(f"{tests} tests were named but {shown} p-values given; count every hypothesis weighed.")
-    return max(shown if tests is None else tests, 1)
 
 
 def _log_probability(x: Integers, marked: Integers, drawn: Integers, total: int) -> Floats:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_bank import Dbt, Warehouse
+from star_bank import Dbt, Warehouse
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from small_bank import Warehouse
+from star_bank import Warehouse
 
 Delivery = tuple[str, list[dict[str, Any]], date, str]
 

@@ -6,7 +6,8 @@ import csv
 import re
 
 import pytest
-from small_bank import PROJECT
+import yaml
+from star_bank import PROJECT
 
 from warehouse.contract import load_contract
 from warehouse.release import PUBLIC_TYPES
@@ -99,3 +100,10 @@ def test_sql_that_would_not_travel_stays_in_the_dialect_folder():
 
 def test_the_folder_is_no_python_package():
     assert list(PROJECT.rglob("__init__.py")) == []
+
+
+def test_only_what_belongs_to_a_session_is_set_on_every_cursor():
+    """DuckDB refuses a temporary directory once it has spilled: limits are given when the connection is opened."""
+    output = yaml.safe_load((PROJECT / "profiles.yml").read_text())["mainbank"]["outputs"]["warehouse"]
+    assert set(output["settings"]) == {"TimeZone"}
+    assert set(output["config_options"]) == {"memory_limit", "threads", "temp_directory", "max_temp_directory_size"}

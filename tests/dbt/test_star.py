@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 import pytest
-from small_bank import FIRST_PASS
+from star_bank import FIRST_PASS
 
 AS_OF = "2024-03-10"
 
@@ -90,6 +90,7 @@ def test_every_planted_fault_is_found_and_named(star, new_warehouse):
         "customers_hold_what_their_accounts_hold": "update core.fct_customer_month set outflow_base = outflow_base - 1 "
         "where person_id = 'person of 1'",
         "balances_are_the_sum_of_transactions": None,
+        "no_customer_record_is_lost": None,
         "dim_account_columns_hold": "update core.dim_account set branch_id = 'core:nowhere' "
         "where account_id = 'core:LOAN0'",
         "dim_customer_columns_hold": "update core.dim_customer set is_current = false where person_id = 'person of 2'",

@@ -110,7 +110,7 @@ base_currency: CNY
 time_zone: Asia/Shanghai
 as_of: {rule: last_complete_delivery, source_system: core}
 quarantine: {maximum_share: 0.5}
-release: {kept: 3, maximum_transactions: 1000000}
+release: {kept: 3}
 resources: {memory_limit: 1GB, threads: 2}
 """
 

@@ -106,6 +106,15 @@ def test_holm_follows_its_definition(p_values: list[float]) -> None:
         assert adjusted[place] == pytest.approx(running, rel=1e-10)
 
 
+def test_equal_p_values_may_be_given_once() -> None:
+    values, repeats = np.log([0.02, 0.0001, 0.3]), [3, 2, 4]
+    for adjust in (benjamini_hochberg, holm):
+        each = adjust(np.repeat(values, repeats), 40)
+        np.testing.assert_allclose(np.repeat(adjust(values, 40, repeats), repeats), each, rtol=1e-12)
+    with pytest.raises(ValueError, match="8 tests were named but 9"):
+        holm(values, 8, repeats)
+
+
 def test_holm_and_benjamini_hochberg_of_nothing_are_nothing() -> None:
     nothing = np.empty(0)
     assert len(holm(nothing, 5)) == len(benjamini_hochberg(nothing, 5)) == 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import duckdb
 import pytest
+from small_bank import FILES, MAPPING, SETTINGS, write_bank, write_data
 
-from tests.unit.small_bank import FILES, MAPPING, SETTINGS, write_bank, write_data
 from warehouse.errors import UserError
 from warehouse.sources.bank import load_bank
 from warehouse.sources.expressions import ExpressionError, parse_expression

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from small_bank import FILES, MAPPING, SETTINGS, write_bank, write_data
 
-from tests.unit.small_bank import FILES, MAPPING, SETTINGS, write_bank, write_data
 from warehouse.contract import load_contract
 from warehouse.database import open_warehouse
 from warehouse.errors import UserError

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -33,14 +34,16 @@ def warehouse(tmp_path):
     return file
 
 
-def meta(release_id):
-    frame = pa.table({"release_id": [release_id]})
-    return {"release": release.MetaTable(frame, "Which. | 哪个。", {"release_id": "Id. | 编号。"})}
+def meta(release_id, bank="first"):
+    frame = pa.table({"release_id": [release_id], "bank": [bank]})
+    return {
+        "release": release.MetaTable(frame, "Which. | 哪个。", {"release_id": "Id. | 编号。", "bank": "Bank. | 银行。"})
+    }
 
 
-def make(home, warehouse, release_id):
+def make(home, warehouse, release_id, bank="first"):
     with release.staging_folder(home, release_id) as folder:
-        release.stage(warehouse, folder / release.FILE_NAME, meta(release_id), open_settings=SETTINGS)
+        release.stage(warehouse, folder / release.FILE_NAME, meta(release_id, bank), open_settings=SETTINGS)
         release.audit_in_a_fresh_process(folder)
         return release.publish(home, folder)
 
@@ -64,9 +67,9 @@ def test_a_release_holds_the_public_tables_with_their_comments_and_nothing_else(
 
 def test_current_is_a_link_to_a_folder_and_moves_with_each_release(home, warehouse):
     make(home, warehouse, "2024-01-31.001")
-    make(home, warehouse, "2024-02-29.001")
+    make(home, warehouse, "2024-02-29.002")
     assert home.current.is_symlink()
-    assert os.readlink(home.current) == "releases/2024-02-29.001"
+    assert os.readlink(home.current) == "releases/2024-02-29.002"
     assert [item.is_current for item in release.list_releases(home)] == [False, True]
 
 
@@ -79,12 +82,13 @@ def test_a_reader_of_the_old_release_goes_on_while_a_new_one_is_published(home, 
 
 def test_an_audit_finds_a_damaged_file_and_nothing_is_published(home, warehouse):
     make(home, warehouse, "2024-01-31.001")
-    with pytest.raises(UserError, match="did not pass its audit"), release.staging_folder(home, "x.002") as folder:
+    with release.staging_folder(home, "x.002") as folder:
         file = folder / release.FILE_NAME
         release.stage(warehouse, file, meta("x.002"), open_settings=SETTINGS)
         with duckdb.connect(str(file)) as connection:
             connection.execute("delete from core.fct where id = 3")
-        release.audit_in_a_fresh_process(folder)
+        with pytest.raises(UserError, match="did not pass its audit"):
+            release.audit_in_a_fresh_process(folder)
     assert os.readlink(home.current) == "releases/2024-01-31.001"
     assert not (home.temporary / "staging" / "x.002").exists()
 
@@ -99,25 +103,33 @@ def test_a_type_bi_drivers_cannot_read_is_refused_by_name(home, warehouse):
         release.stage(warehouse, folder / release.FILE_NAME, meta("x.001"), open_settings=SETTINGS)
 
 
+def test_rolling_back_goes_by_publication_and_stays_with_the_bank(home, warehouse):
+    make(home, warehouse, "1998-12-31.0001")
+    make(home, warehouse, "2024-01-31.0002", bank="second")
+    make(home, warehouse, "1994-03-30.0003")
+    assert [item.bank for item in release.list_releases(home)] == ["first", "second", "first"]
+    assert release.roll_back(home).release_id == "1998-12-31.0001"
+    assert release.prune(home, kept=2) == []  # the oldest is current
+    assert release.next_release_id(home, date(1990, 1, 1)) == "1990-01-01.0004"
+
+
 def test_rolling_back_shows_the_earlier_release_and_pruning_keeps_the_current(home, warehouse):
-    for name in ("2024-01-31.001", "2024-02-29.001", "2024-03-31.001"):
+    for name in ("2024-01-31.0001", "2024-02-29.0002", "2024-03-31.0003"):
         make(home, warehouse, name)
-    assert release.roll_back(home).release_id == "2024-02-29.001"
-    assert release.roll_back(home).release_id == "2024-01-31.001"
+    assert release.roll_back(home).release_id == "2024-02-29.0002"
+    assert release.roll_back(home).release_id == "2024-01-31.0001"
     with pytest.raises(UserError, match="no release before"):
         release.roll_back(home)
-    with pytest.raises(UserError, match=r"Kept: 2024-01-31\.001, 2024-02-29\.001, 2024-03-31\.001"):
-        release.roll_back(home, "2023-12-31.001")
-    assert release.prune(home, kept=1) == ["2024-02-29.001"]
+    with pytest.raises(UserError, match=r"Kept: 2024-01-31\.0001, 2024-02-29\.0002, 2024-03-31\.0003"):
+        release.roll_back(home, "2023-12-31.0001")
+    assert release.prune(home, kept=1) == ["2024-02-29.0002"]
     assert (home.current / "mainbank.duckdb").is_file()
 
 
 def test_release_numbers_of_a_day_go_up(home, warehouse):
-    from datetime import date
-
-    assert release.next_release_id(home, date(2024, 1, 31)) == "2024-01-31.001"
-    make(home, warehouse, "2024-01-31.001")
-    assert release.next_release_id(home, date(2024, 1, 31)) == "2024-01-31.002"
+    assert release.next_release_id(home, date(2024, 1, 31)) == "2024-01-31.0001"
+    make(home, warehouse, "2024-01-31.0001")
+    assert release.next_release_id(home, date(2024, 1, 31)) == "2024-01-31.0002"
 
 
 def test_table_hashes_ignore_the_order_of_rows_and_see_a_changed_value(tmp_path):
@@ -139,7 +151,7 @@ def test_the_audit_program_ends_with_two_and_says_why(tmp_path):
     folder.mkdir()
     with duckdb.connect(str(folder / release.FILE_NAME)) as connection:
         connection.execute("create schema meta; create table meta.release_table as select 1 as x")
-    outcome = subprocess.run(
+    outcome = subprocess.run(  # noqa: PLW1510
         [sys.executable, "-m", "warehouse.release", str(folder)],
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""A bank: a folder with `mapping.yml`, `bank.yml` and, if it wants, `overrides/*.csv`."""
+"""A bank: a folder with `mapping.yml` and `bank.yml`."""
 
 from __future__ import annotations
 
@@ -56,10 +56,9 @@ class QuarantineSettings:
 
 @dataclass(frozen=True)
 class ReleaseSettings:
-    """How many releases are kept, and up to how many transactions a release holds all of them."""
+    """How many releases are kept."""
 
     kept: int
-    maximum_transactions: int
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class BankSettings:
 
 @dataclass(frozen=True)
 class Bank:
-    """Mapping and settings of a bank, and the folder of its overrides (which need not exist)."""
+    """Mapping and settings of a bank."""
 
     folder: Path
     mapping: Mapping
@@ -96,11 +95,6 @@ class Bank:
     def name(self) -> str:
         """Short name of the bank, as in the mapping: the name of its folders."""
         return self.mapping.bank
-
-    @property
-    def overrides(self) -> Path:
-        """Folder with the bank's own versions of seeds, one CSV file each."""
-        return self.folder / "overrides"
 
 
 def load_bank(source: str | Path) -> Bank:
@@ -137,7 +131,7 @@ def read_settings(file: Path, mapping: Mapping) -> BankSettings:
     name = fields["name"].fields(["en", "zh"])
     as_of = fields["as_of"].fields(["rule", "source_system"])
     quarantine = fields["quarantine"].fields(["maximum_share"])
-    release = fields["release"].fields(["kept", "maximum_transactions"])
+    release = fields["release"].fields(["kept"])
     resources = fields["resources"].fields(["memory_limit", "threads"])
     systems = sorted({source.source_system for source in mapping.sources.values()})
     return BankSettings(
@@ -147,9 +141,7 @@ def read_settings(file: Path, mapping: Mapping) -> BankSettings:
         time_zone=_time_zone(fields["time_zone"]),
         as_of=AsOfSettings(as_of["rule"].as_one_of(AS_OF_RULES), as_of["source_system"].as_one_of(systems)),
         quarantine=QuarantineSettings(_share(quarantine["maximum_share"])),
-        release=ReleaseSettings(
-            release["kept"].as_integer(minimum=1), release["maximum_transactions"].as_integer(minimum=1)
-        ),
+        release=ReleaseSettings(release["kept"].as_integer(minimum=1)),
         resources=ResourceSettings(_memory(resources["memory_limit"]), resources["threads"].as_integer(minimum=1)),
     )
 

@@ -13,6 +13,11 @@
     last_day({{ day }})
 {%- endmacro %}
 
+{# 1 is Monday, 7 is Sunday. #}
+{% macro iso_day_of_week(day) -%}
+    cast(extract(isodow from {{ day }}) as integer)
+{%- endmacro %}
+
 {# Whole days from one date to a later one. #}
 {% macro days_between(first_day, last_day) -%}
     cast({{ last_day }} - {{ first_day }} as integer)

@@ -67,7 +67,7 @@ account_months as (
     from accounts
     inner join months
         on
-            accounts.counted_from <= months.month_end_on
+            accounts.counted_from <= months.known_to
             and accounts.counted_to >= months.month_start_on
 ),
 

@@ -62,7 +62,7 @@ select
     owners.owner_basis,
     coalesce(
         persons.person_id,
-        {{ person_id_of('cast(null as date)', 'owners.customer_source_system', 'owners.source_customer_id') }}
+        {{ person_id_of_unknown('owners.customer_source_system', 'owners.source_customer_id') }}
     ) as person_id
 from owners
 left join {{ ref('int_customer_person') }} as persons

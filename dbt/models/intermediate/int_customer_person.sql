@@ -1,31 +1,19 @@
+-- only records known at the as-of date: who a later record is must not show before it came
 with
 
 records as (
-    select
+    select distinct
         source_system,
-        source_customer_id,
-        max_by(registered_on, known_from) as registered_on
+        source_customer_id
     from {{ ref('stg_customers') }}
-    group by source_system, source_customer_id
-),
-
-persons as (
-    select
-        source_system,
-        source_customer_id,
-        person_id
-    from {{ source('raw', 'person_records') }}
 )
 
 select
     records.source_system,
     records.source_customer_id,
-    coalesce(
-        persons.person_id,
-        {{ person_id_of('records.registered_on', 'records.source_system', 'records.source_customer_id') }}
-    ) as person_id
+    persons.person_id
 from records
-left join persons
+inner join {{ source('raw', 'person_records') }} as persons
     on
         records.source_system = persons.source_system
         and records.source_customer_id = persons.source_customer_id
