@@ -1,8 +1,9 @@
 {#
     The versions of a delivered table as known at the as-of date: half-open intervals of known time.
 
-    Rows are ordered by (known_on, source_row, row_hash), never by arrival. Of the rows known on one day the last one counts;
-    a row delivered again unchanged opens no version; a delete ends the version before it.
+    Of the rows of a key known on one day one counts, whatever the order of arrival: a delete before an upsert, then the last by
+    (delivery_id, source_row, row_hash). A place in a file means something within its delivery only, so the delivery comes first.
+    A row delivered again unchanged opens no version; a delete ends the version before it, which stays the last one (`is_last`).
 
     Nearly every key is delivered once: only the others are sorted, which takes a third of the time of sorting all.
 
@@ -32,7 +33,8 @@ repeated as (
 delivered_once as (
     select
         *,
-        {{ open_end() }} as known_to
+        {{ open_end() }} as known_to,
+        true as is_last
     from {{ relation }} as delivered
     where
         {{ is_known }}
@@ -52,7 +54,7 @@ last_of_day as (
     qualify
         row_number() over (
             partition by {{ key }}, known_on
-            order by source_row desc, row_hash desc, operation asc, is_known_on_assumed asc
+            order by operation asc, delivery_id desc, source_row desc, row_hash desc, is_known_on_assumed asc
         ) = 1
 ),
 
@@ -70,7 +72,8 @@ changed as (
         coalesce(
             lead(known_on) over (partition by {{ key }} order by known_on),
             {{ open_end() }}
-        ) as known_to
+        ) as known_to,
+        known_on = max(known_on) filter (where operation = 'upsert') over (partition by {{ key }}) as is_last
     from compared
     where
         previous_hash is null
@@ -86,7 +89,8 @@ select
     is_known_on_assumed,
     known_on as known_from,
     known_to,
-    known_to = {{ open_end() }} as is_current
+    known_to = {{ open_end() }} as is_current,
+    is_last
 from {{ rows }}
 where operation = 'upsert'
 {{ 'union all' if not loop.last }}

@@ -93,7 +93,7 @@ class Warehouse:
                 content = "|".join(str(row.get(column)) for column in contract_columns)
                 row |= {
                     "operation": operation,
-                    "delivery_id": f"{table}-{known_on}",
+                    "delivery_id": f"{table}-{known_on}-{operation}",
                     "known_on": known_on,
                     "is_known_on_assumed": known_on == KNOWN_FROM_THE_START,
                     "landed_at": datetime(2024, 1, 1),

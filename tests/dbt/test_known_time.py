@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from star_bank import Warehouse
+from star_bank import FIRST_PASS, Warehouse
 
 Delivery = tuple[str, list[dict[str, Any]], date, str]
 
@@ -166,6 +166,70 @@ def test_an_orphan_is_counted_and_healed_when_its_account_arrives(released):
     # its customer was never delivered: an inferred person owns it
     assert len(owner) == 1
     assert owner[0][-2] is True
+
+
+def test_a_deleted_account_and_customer_keep_what_was_known_and_are_not_taken_for_unknown(full, new_warehouse):
+    warehouse = new_warehouse(copy_of=full.file)
+    deleted_on = date(2024, 3, 3)
+    _deliver(
+        warehouse,
+        [
+            ("accounts", [{"account_id": "A1"}, {"account_id": "NEVER_DELIVERED"}], deleted_on, "delete"),
+            ("customers", [{"source_customer_id": "1"}], deleted_on, "delete"),
+            ("transactions", [_transaction(102, date(2024, 2, 1), 5, account="NEVER_DELIVERED")], deleted_on, "upsert"),
+        ],
+    )
+    day_before, day = "2024-03-02", "2024-03-03"
+    account = (
+        "select person_id, opened_on, product_code, ended_on, is_open, is_deleted, is_inferred, has_balance, open_days "
+        "from core.dim_account where account_id = 'core:A1'"
+    )
+    customer = (
+        "select party_type, city, is_deleted, is_inferred, record_count, valid_from "
+        "from core.dim_customer where person_id = 'person of 1' and is_current"
+    )
+    unknown = (
+        "select rule, failing_count from quality.quality_summary "
+        "where rule in ('transaction_of_unknown_account', 'account_of_unknown_customer') order by rule"
+    )
+    held = "select max(holder_count) from features.mining_basket_items where item = 'CURRENT'"
+    opened = date(2024, 1, 1)
+
+    warehouse.build(day_before)
+    assert warehouse.rows(account) == [("person of 1", opened, "CURRENT", None, True, False, False, True, 61)]
+    assert warehouse.rows(customer) == [("personal", "Plzen", None, False, 1, date(2024, 2, 2))]
+    assert warehouse.rows(unknown) == [("account_of_unknown_customer", 1), ("transaction_of_unknown_account", 0)]
+    assert warehouse.rows(held) == [(1,)]
+
+    outcome = warehouse.dbt_command("build", day, *FIRST_PASS)
+    assert outcome.success, [(node.node.name, node.message) for node in outcome.result.results]
+    assert warehouse.rows(account) == [("person of 1", opened, "CURRENT", deleted_on, False, True, False, True, 62)]
+    assert warehouse.rows(customer) == [("personal", "Plzen", True, False, 0, deleted_on)]
+    # the customer 9 and the last account, of which nothing but a delete ever came
+    assert warehouse.rows(unknown) == [("account_of_unknown_customer", 1), ("transaction_of_unknown_account", 1)]
+    assert warehouse.rows(held) == [(None,)]
+    # what was held before the delete stays in the months before it
+    assert warehouse.rows(
+        "select month_start_on, account_count from core.fct_customer_month where person_id = 'person of 1' order by all"
+    ) == [(date(2024, 1, 1), 1), (date(2024, 2, 1), 1), (date(2024, 3, 1), 0)]
+
+
+def test_a_delete_wins_over_an_upsert_of_the_same_day_in_whatever_order_they_arrive(new_warehouse):
+    day = date(2024, 2, 1)
+    upserts = [_transaction(number, date(2024, 1, 2), 1) for number in (1, 2, 3)]
+    both = [
+        ("transactions", upserts, day, "upsert"),
+        ("transactions", [upserts[2]], day, "delete"),
+    ]
+    for deliveries in (both, both[::-1]):
+        warehouse = new_warehouse()
+        for delivery in deliveries:
+            _deliver(warehouse, [delivery])
+            warehouse.build(day.isoformat(), *ONLY_TRANSACTIONS)
+        assert warehouse.rows("select transaction_id from core.fct_transaction order by all") == [
+            ("core:1",),
+            ("core:2",),
+        ]
 
 
 def test_what_the_vault_and_the_clock_add_does_not_reach_the_star(full, new_warehouse):

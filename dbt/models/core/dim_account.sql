@@ -3,7 +3,7 @@ with
 accounts as (
     select
         *,
-        least({{ as_of() }}, coalesce(closed_on, {{ as_of() }})) as counted_to
+        least({{ as_of() }}, coalesce(ended_on, {{ as_of() }})) as counted_to
     from {{ ref('int_account') }}
 )
 
@@ -22,8 +22,9 @@ select
     accounts.currency,
     accounts.opened_on,
     accounts.closed_on,
+    accounts.ended_on,
     accounts.matures_on,
-    accounts.closed_on is null or accounts.closed_on > {{ as_of() }} as is_open,
+    accounts.ended_on is null or accounts.ended_on > {{ as_of() }} as is_open,
     case
         when accounts.opened_on <= accounts.counted_to
             then {{ days_between('accounts.opened_on', 'accounts.counted_to') }}
@@ -41,6 +42,7 @@ select
     anchors.balance_from as balance_known_from,
     coalesce(anchors.balance_basis, 'absent: no transaction known') as balance_basis,
     anchors.balance_from is not null as has_balance,
+    accounts.is_deleted,
     accounts.is_inferred,
     accounts.is_known_on_assumed
 from accounts

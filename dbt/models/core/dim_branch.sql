@@ -15,7 +15,6 @@ named as (
     union
     select registered_branch_id as branch_id
     from {{ ref('stg_customers') }}
-    where is_current
     union
     select distinct branch_id
     from {{ ref('fct_transaction') }}

@@ -33,11 +33,13 @@ intervals as (
     from changes
 ),
 
+-- a person none of whose records stands was deleted: what stood until then speaks on
 ranked as (
     select
         intervals.valid_from,
         intervals.valid_to,
         records.*,
+        intervals.valid_from < records.known_to as is_standing,
         row_number() over (
             partition by intervals.person_id, intervals.valid_from
             order by
@@ -49,7 +51,10 @@ ranked as (
         on
             intervals.person_id = records.person_id
             and intervals.valid_from >= records.known_from
-            and intervals.valid_from < records.known_to
+            and intervals.valid_from <= records.known_to
+    qualify
+        is_standing
+        or not bool_or(is_standing) over (partition by intervals.person_id, intervals.valid_from)
 ),
 
 -- of several records of a person the newest statement of each attribute speaks
@@ -77,22 +82,18 @@ persons as (
         {{ newest('is_employee') }},
         {{ newest('is_deceased') }},
         {{ newest('is_deleted') }},
-        count(*) as record_count,
+        count(*) filter (where is_standing) as record_count,
         bool_or(is_known_on_assumed) as is_known_on_assumed
     from ranked
     group by person_id, valid_from, valid_to
 ),
 
--- owners of accounts without a customer row that stands today
+-- owners of accounts whose customer row was never delivered
 missing as (
-    select
-        owners.person_id,
-        coalesce(max(persons.valid_to), {{ known_from_the_start() }}) as valid_from
+    select distinct owners.person_id
     from {{ ref('int_account_owner') }} as owners
     left join persons on owners.person_id = persons.person_id
-    where owners.person_id is not null
-    group by owners.person_id
-    having coalesce(max(persons.valid_to), {{ known_from_the_start() }}) < {{ open_end() }}
+    where owners.person_id is not null and persons.person_id is null
 ),
 
 versions as (
@@ -105,7 +106,7 @@ versions as (
     union all
     select
         person_id,
-        valid_from,
+        {{ known_from_the_start() }} as valid_from,
         {{ open_end() }} as valid_to,
         true as is_inferred
     from missing
@@ -135,7 +136,7 @@ select
     persons.consent_marketing,
     persons.is_employee,
     persons.is_deceased,
-    persons.is_deleted,
+    persons.record_count = 0 or persons.is_deleted as is_deleted,
     cast(coalesce(persons.record_count, 0) as integer) as record_count,
     versions.is_inferred,
     coalesce(persons.is_known_on_assumed, false) as is_known_on_assumed

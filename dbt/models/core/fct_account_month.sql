@@ -15,8 +15,8 @@ accounts as (
             else least(accounts.first_booked_on, greatest(accounts.opened_on, history.starts_on))
         end as counted_from,
         case
-            when accounts.closed_on is null then {{ as_of() }}
-            else least({{ as_of() }}, greatest(accounts.closed_on, accounts.last_booked_on))
+            when accounts.ended_on is null then {{ as_of() }}
+            else least({{ as_of() }}, greatest(accounts.ended_on, accounts.last_booked_on))
         end as counted_to
     from {{ ref('dim_account') }} as accounts
     cross join history

@@ -9,8 +9,8 @@ account_months as (
         accounts.is_lum,
         accounts.is_aum and accounts.side = 'liability' as is_deposit,
         dates.month_end_on,
-        accounts.closed_on is null
-        or accounts.closed_on > least(dates.month_end_on, {{ as_of() }}) as is_open
+        accounts.ended_on is null
+        or accounts.ended_on > least(dates.month_end_on, {{ as_of() }}) as is_open
     from {{ ref('fct_account_month') }} as account_months
     inner join {{ ref('dim_account') }} as accounts on account_months.account_id = accounts.account_id
     inner join {{ ref('dim_date') }} as dates on account_months.month_start_on = dates.date_on

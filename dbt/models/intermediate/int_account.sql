@@ -7,7 +7,7 @@ delivered as (
         owners.owner_basis
     from {{ ref('stg_accounts') }} as accounts
     inner join {{ ref('int_account_owner') }} as owners on accounts.account_id = owners.account_id
-    where accounts.is_current
+    where accounts.is_last
 ),
 
 transacting as (
@@ -32,6 +32,7 @@ select
     coalesce(delivered.currency, transacting.currency) as currency,
     delivered.opened_on,
     delivered.closed_on,
+    nullif(least(coalesce(delivered.closed_on, {{ open_end() }}), delivered.known_to), {{ open_end() }}) as ended_on,
     delivered.matures_on,
     delivered.rate,
     delivered.credit_limit,
@@ -43,6 +44,7 @@ select
     transacting.first_booked_on,
     transacting.last_booked_on,
     delivered.account_id is null as is_inferred,
+    coalesce(not delivered.is_current, false) as is_deleted,
     coalesce(delivered.is_known_on_assumed, false) as is_known_on_assumed
 from delivered
 full outer join transacting on delivered.account_id = transacting.account_id

@@ -5,9 +5,10 @@ accounts as (
         account_id,
         settlement_account_id,
         coalesce(customer_source_system, source_system) as customer_source_system,
-        source_customer_id
+        source_customer_id,
+        known_to
     from {{ ref('stg_accounts') }}
-    where is_current
+    where is_last
 ),
 
 stated_customers as (
@@ -21,15 +22,20 @@ stated_customers as (
     from accounts
     where source_customer_id is not null
     union all
+    -- who holds the account, or held it when it was deleted
     select
-        account_id,
-        customer_source_system,
-        source_customer_id,
+        holders.account_id,
+        holders.customer_source_system,
+        holders.source_customer_id,
         'holder' as owner_basis,
         2 as precedence,
-        share
-    from {{ ref('stg_account_holders') }}
-    where is_current and role = 'owner'
+        holders.share
+    from {{ ref('stg_account_holders') }} as holders
+    inner join accounts on holders.account_id = accounts.account_id
+    where
+        holders.role = 'owner'
+        and holders.known_from < accounts.known_to
+        and holders.known_to >= accounts.known_to
 ),
 
 account_customers as (
