@@ -1,4 +1,4 @@
-"""The features of a month depend on what was known at its end: nothing later reaches them, and they are never restated."""
+"""The features of a month depend on what was known at its end: nothing later reaches them, none is restated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from small_bank import Warehouse
+from star_bank import Warehouse
 
 from warehouse.contract import load_contract
 
@@ -156,7 +156,7 @@ def _corrupted(name: str, kind: str) -> str:
 
 
 def _corrupt(warehouse: Warehouse, day: date) -> int:
-    """Change every column but the key of every row known after a day, and add rows for the past that are known after it."""
+    """Change all but the key of every row known after a day, and add rows for the past that are known after it."""
     changed = 0
     for table in load_contract().tables.values():
         columns = [column for column in table.columns if column.name not in table.key]
@@ -239,7 +239,9 @@ def test_late_corrected_and_deleted_rows_count_from_the_month_they_arrive_in(new
         "select month(month_start_on), aum_average, aum_end, inflow_3m, customer_transactions_3m, "
         "days_since_last_customer_transaction from features.mining_features_customer_month order by all"
     )
-    assert [(month, float(average), float(end), float(inflow), *rest) for month, average, end, inflow, *rest in found] == [
+    assert [
+        (month, float(average), float(end), float(inflow), *rest) for month, average, end, inflow, *rest in found
+    ] == [
         (1, 100, 100, 100, 1, 30),
         (2, 150, 150, 150, 2, 43),
         (3, 180, 180, 180, 2, 74),
@@ -253,11 +255,18 @@ def test_what_a_bank_does_not_deliver_is_absent_and_not_zero(new_warehouse):
     warehouse.deliver("customers", [{"source_customer_id": "1"}])
     account = {"account_id": "A", "source_customer_id": "1", "product_code": "CURRENT", "currency": "CZK"}
     warehouse.deliver("accounts", [{**account, "opened_on": date(2024, 1, 1)}])
-    posted = {"transaction_id": "1", "account_id": "A", "currency": "CZK", "amount": 5, "posted_at": datetime(2024, 1, 1, 12)}
+    posted = {
+        "transaction_id": "1",
+        "account_id": "A",
+        "currency": "CZK",
+        "amount": 5,
+        "posted_at": datetime(2024, 1, 1, 12),
+    }
     warehouse.deliver("transactions", [posted])
     warehouse.build("2024-02-29", *FEATURES)
     assert warehouse.rows(
-        "select distinct complaints_open, complaints_12m, customer_transactions_3m, active_months_6m, wallet_outflow_3m, "
-        "external_outflow_3m, salary_months_3m, salary_stopped, rate_gap, digital_share_3m, aum_end::int, inflow_3m::int "
+        "select distinct complaints_open, complaints_12m, customer_transactions_3m, active_months_6m, "
+        "wallet_outflow_3m, external_outflow_3m, salary_months_3m, salary_stopped, rate_gap, digital_share_3m, "
+        "aum_end::int, inflow_3m::int "
         "from features.mining_features_customer_month"
     ) == [(*[None] * 10, 5, 5)]

@@ -65,10 +65,10 @@ reasons as (
     select
         run_id,
         person_id,
-        {%- for rank in [1, 2, 3] %}
+    {%- for rank in [1, 2, 3] %}
         max(reason_en) filter (where reason_rank = {{ rank }}) as reason_{{ rank }}_en,
         max(reason_zh) filter (where reason_rank = {{ rank }}) as reason_{{ rank }}_zh{{ ',' if not loop.last }}
-        {%- endfor %}
+    {%- endfor %}
     from {{ ref('churn_reason') }}
     group by run_id, person_id
 )

@@ -6,7 +6,7 @@ accounts as (
         accounts.person_id,
         accounts.is_aum,
         accounts.opened_on,
-        accounts.closed_on,
+        accounts.ended_on as closed_on,
         accounts.closure_reason,
         accounts.contract_amount
     from {{ ref('dim_account') }} as accounts
@@ -30,7 +30,7 @@ months as (
     inner join {{ ref('dim_date') }} as dates
         on
             dates.day_of_month = 1
-            and dates.date_on >= persons.first_month_on
+            and persons.first_month_on <= dates.date_on
             and dates.month_end_on <= {{ as_of() }}
 ),
 
@@ -69,8 +69,8 @@ frozen as (
     inner join months
         on
             accounts.person_id = months.person_id
-            and months.month_end_on >= versions.known_from
-            and months.month_end_on < versions.known_to
+            and versions.known_from <= months.month_end_on
+            and versions.known_to > months.month_end_on
     where versions.status = 'frozen'
 ),
 
@@ -85,7 +85,7 @@ rebooked as (
         on
             matured.person_id = renewals.person_id
             and renewals.is_aum
-            and renewals.opened_on > matured.closed_on
+            and matured.closed_on < renewals.opened_on
             and renewals.opened_on <= {{ add_days('matured.closed_on', 'cast(' ~ setting('rebooking_days') ~ ' as integer)') }}
             and 2 * renewals.contract_amount >= matured.contract_amount
     where matured.is_aum and matured.closure_reason in ('matured', 'rebooked')

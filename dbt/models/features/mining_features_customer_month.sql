@@ -26,7 +26,7 @@ months as (
     select
         holdings.*,
         holdings.is_observed or flows.person_id is not null as tells_transactions,
-        coalesce(flows.foreign_count_3m, 0) = 0 as tells_amounts,
+        (holdings.is_observed or flows.person_id is not null) and coalesce(flows.foreign_count_3m, 0) = 0 as tells_amounts,
         coalesce(kinds.initiated_from <= holdings.month_start_on, false) as tells_initiator,
         coalesce(kinds.counterparty_from <= holdings.month_start_on, false) as tells_counterparty,
         coalesce(kinds.wallets_from <= holdings.month_start_on, false) as tells_wallets,
@@ -106,13 +106,13 @@ select
     cast({{ told('active_months_6m', 'tells_transactions and tells_initiator') }} as integer) as active_months_6m,
     {{ ratio('digital_count_3m', 'channel_count_3m') }} as digital_share_3m,
     {{ ratio('counter_count_3m', 'channel_count_3m') }} as counter_share_3m,
-    cast({{ told('inflow_3m', 'tells_transactions and tells_amounts') }} as decimal(18, 2)) as inflow_3m,
-    cast({{ told('outflow_3m', 'tells_transactions and tells_amounts') }} as decimal(18, 2)) as outflow_3m,
-    cast({{ told('external_outflow_3m', 'tells_transactions and tells_amounts and tells_counterparty') }} as decimal(18, 2)) as external_outflow_3m,
-    cast({{ told('other_bank_outflow_3m', 'tells_transactions and tells_amounts and tells_counterparty') }} as decimal(18, 2)) as other_bank_outflow_3m,
+    cast({{ told('inflow_3m', 'tells_amounts') }} as decimal(18, 2)) as inflow_3m,
+    cast({{ told('outflow_3m', 'tells_amounts') }} as decimal(18, 2)) as outflow_3m,
+    cast({{ told('external_outflow_3m', 'tells_amounts and tells_counterparty') }} as decimal(18, 2)) as external_outflow_3m,
+    cast({{ told('other_bank_outflow_3m', 'tells_amounts and tells_counterparty') }} as decimal(18, 2)) as other_bank_outflow_3m,
     case when tells_amounts and tells_counterparty then {{ ratio('external_outflow_3m', 'outflow_3m') }} end as external_outflow_3m_ratio,
-    cast({{ told('wallet_outflow_3m', 'tells_transactions and tells_amounts and tells_wallets') }} as decimal(18, 2)) as wallet_outflow_3m,
-    cast({{ told('money_fund_outflow_3m', 'tells_transactions and tells_amounts and tells_money_funds') }} as decimal(18, 2)) as money_fund_outflow_3m,
+    cast({{ told('wallet_outflow_3m', 'tells_amounts and tells_wallets') }} as decimal(18, 2)) as wallet_outflow_3m,
+    cast({{ told('money_fund_outflow_3m', 'tells_amounts and tells_money_funds') }} as decimal(18, 2)) as money_fund_outflow_3m,
     cast({{ told('salary_months_3m', 'tells_transactions and tells_salary') }} as integer) as salary_months_3m,
     case
         when tells_transactions and tells_salary

@@ -12,15 +12,27 @@ months as (
         and month_start_on >= (select min(known.seen_month_on) from {{ ref('int_transaction_known') }} as known)
 ),
 
+-- a deleted account speaks on as last known, until it is delivered anew
+versions as (
+    select
+        *,
+        coalesce(lead(known_from) over (partition by account_id order by known_from), {{ open_end() }}) as next_known_from
+    from {{ ref('stg_accounts') }}
+),
+
 accounts as (
     select
         months.*,
-        versions.*
+        versions.*,
+        least(
+            case when versions.closed_on <= months.month_end_on then versions.closed_on end,
+            case when versions.known_to <= months.month_end_on then versions.known_to end
+        ) as ended_on
     from months
-    inner join {{ ref('stg_accounts') }} as versions
+    inner join versions
         on
             months.month_end_on >= versions.known_from
-            and months.month_end_on < versions.known_to
+            and months.month_end_on < versions.next_known_from
             and months.month_end_on >= coalesce(versions.opened_on, versions.known_from)
 ),
 
@@ -105,7 +117,7 @@ select
     owned.days_in_month,
     coalesce(
         persons.person_id,
-        {{ person_id_of('cast(null as date)', 'owned.owner_source_system', 'owned.owner_id') }}
+        {{ person_id_of_unknown('owned.owner_source_system', 'owned.owner_id') }}
     ) as person_id,
     owned.product_code,
     products.category,
@@ -114,9 +126,9 @@ select
     coalesce(products.is_lum, false) as is_lum,
     owned.currency,
     owned.opened_on,
-    case when owned.closed_on <= owned.month_end_on then owned.closed_on end as closed_on,
+    owned.ended_on as closed_on,
     case when owned.closed_on <= owned.month_end_on then owned.closure_reason end as closure_reason,
-    coalesce(owned.closed_on > owned.month_end_on, true) as is_open,
+    owned.ended_on is null as is_open,
     owned.matures_on,
     owned.rate as interest_rate,
     coalesce(owned.is_payroll, false) as is_payroll
