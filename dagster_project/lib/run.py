@@ -89,10 +89,14 @@ def _tell_failure(result: dg.ExecuteInProcessResult, console: Console) -> int:
             error, user_failure = event.job_failure_data.error, None
         else:
             continue
-        while error is not None and error.cause is not None:
+        chain = []
+        while error is not None:
+            chain.append(error)
             error = error.cause
-        message = (error.message if error else "").strip()
-        if error is not None and error.cls_name == UserError.__name__:
+        # What the user can mend is said by our own error, wherever in the chain it stands; else the first cause speaks.
+        mine = next((one for one in chain if one.cls_name == UserError.__name__), None)
+        message = (mine or chain[-1]).message.strip() if chain else ""
+        if mine is not None:
             code = UserError.exit_code
             message = message.partition(": ")[2]
         if user_failure is not None and user_failure.description:

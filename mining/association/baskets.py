@@ -425,6 +425,8 @@ def _sorted_items(labels: Sequence[Hashable]) -> tuple[tuple[Hashable, ...], npt
 
 
 def _positive_integers(values: npt.NDArray[Any], name: str) -> Integers:
+    if values.dtype.kind in "iu" and values.min(initial=1) >= 1 and values.max(initial=1) <= LARGEST_BASKET_COUNT:
+        return values.astype(np.int64)
     numbers = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=np.float64)
     whole = (numbers >= 1) & (numbers == np.floor(numbers)) & (numbers <= LARGEST_BASKET_COUNT)
     if not whole.all():
@@ -516,9 +518,12 @@ def merged_rows(baskets: Baskets | PackedBaskets) -> Baskets | PackedBaskets:
     hashes can only leave equal rows apart.
     """
     if isinstance(baskets, PackedBaskets):
-        keys = np.zeros(len(baskets.words), dtype=np.uint64)
-        for column in baskets.words.T:
-            keys = _mixed(keys ^ column)
+        if baskets.words.shape[1] == 1 and (baskets.weights == 1).all():  # values alone sort three times as fast
+            words, counts = np.unique(baskets.words[:, 0], return_counts=True)
+            return replace(baskets, words=words[:, None], weights=counts)
+        keys = baskets.words[:, 0]
+        for column in baskets.words.T[1:]:
+            keys = _mixed(keys) ^ column
     else:
         hashes = _mixed(np.arange(len(baskets.items), dtype=np.uint64))
         sums = np.append(np.uint64(0), np.cumsum(hashes[baskets.codes]))  # wraps around, and so do the differences

@@ -15,8 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mining.association.baskets import BasketError, BasketInput, Baskets, distinct_baskets, read_baskets
-from mining.association.itemsets import count_bound, find_itemsets, itemset_frame
+from mining.association.baskets import (
+    BasketError,
+    BasketInput,
+    Baskets,
+    as_read,
+    distinct_baskets,
+    merged_rows,
+    read_baskets,
+)
+from mining.association.itemsets import MAXIMUM_ITEMSETS, count_bound, find_itemsets, itemset_frame
 from mining.association.rules import weigh_rules
 from mining.knowledge.interpretation import BASKETS, RuleEvidence, Unit, explain_rule
 
@@ -70,6 +78,8 @@ class AssociationSettings:
         The bound of frequency: exactly one of them.
     max_len, max_consequent : int, optional
         Most items in a rule, and on its right-hand side.
+    max_width, max_itemsets : int, optional
+        As in `frequent_itemsets`; what they cut is in the metadata of the run.
     min_confidence : float
         Rules below it are not published; they still count as tested.
     false_discovery_rate : float
@@ -94,6 +104,8 @@ class AssociationSettings:
     min_support: float | None = None
     max_len: int | None = None
     max_consequent: int | None = 1
+    max_width: int | None = None
+    max_itemsets: int = MAXIMUM_ITEMSETS
     min_confidence: float = 0.1
     false_discovery_rate: float = 0.05
     confidence_level: float = 0.95
@@ -167,14 +179,16 @@ def mine_rules(
     if isinstance(baskets, pd.DataFrame) and baskets.empty and {"basket", "item"} <= set(baskets.columns):
         empty = Baskets((), np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.int64), 0)
         return _refused(empty, settings, "no basket holds any item")
-    read = read_baskets(baskets, basket_count=basket_count)
+    read = distinct_baskets(read_baskets(merged_rows(as_read(baskets, basket_count=basket_count))))
     if read.basket_count < settings.minimum_baskets:
         return _refused(read, settings, f"{read.basket_count:,} baskets are fewer than minimum_baskets")
     universal = read.item_counts() >= settings.universal_share * read.basket_count
     kept = read.without(universal)
     run_id = run_name(read, settings)
     bound = count_bound(read.basket_count, min_count=settings.min_count, min_support=settings.min_support)
-    table = find_itemsets(kept, bound, max_len=settings.max_len)
+    table = find_itemsets(
+        kept, bound, max_len=settings.max_len, max_width=settings.max_width, max_itemsets=settings.max_itemsets
+    )
     weighed = weigh_rules(
         table,
         read.basket_count,
@@ -193,6 +207,7 @@ def mine_rules(
         "item_count": len(read.items),
         "dropped_items": [str(item) for item, drop in zip(read.items, universal, strict=True) if drop],
         "min_count": bound,
+        "cut": list(table.cut),
         "itemset_count": len(table),
         "rules_tested": weighed.tested,
         "rules_published": len(rules),
@@ -202,12 +217,11 @@ def mine_rules(
 
 
 def run_name(baskets: Baskets, settings: AssociationSettings) -> str:
-    """Return the name of a run: the same for the same baskets in any order and the same settings."""
+    """Return the name of a run of distinct baskets: the same for the same baskets and settings."""
     digest = hashlib.sha256(json.dumps([ALGORITHM, asdict(settings)], sort_keys=True, default=str).encode())
     digest.update(json.dumps([baskets.basket_count, *map(str, baskets.items)]).encode())
-    distinct = distinct_baskets(baskets)
-    held = distinct.widths > 0  # an empty basket is part of the number of baskets, however it was given
-    for numbers in (distinct.widths[held], distinct.codes, distinct.weights[held]):
+    held = baskets.widths > 0  # an empty basket is part of the number of baskets, however it was given
+    for numbers in (baskets.widths[held], baskets.codes, baskets.weights[held]):
         digest.update(numbers.astype("<i8").tobytes())
     return digest.hexdigest()[:16]
 

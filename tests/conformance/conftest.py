@@ -10,14 +10,6 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    folder = Path(__file__).resolve().parents[3] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"the public data sets are not beside the repository ({folder.parent.name}/{folder.name})")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def quest_baskets(shared_data: Path) -> pd.DataFrame:
     """T10I4D100K: 100,000 synthetic baskets of IBM's Quest generator."""
     lines = (shared_data / "fimi" / "T10I4D100K.dat").read_text().splitlines()
