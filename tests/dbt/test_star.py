@@ -151,7 +151,9 @@ def _write_mined(warehouse, confidence: float) -> None:
         select
             'r' as run_id, 'association' as miner, 'published' as status, cast(null as varchar) as reason,
             date '2024-03-10' as as_of, now() as started_at, 0.1 as seconds, 6 as rows_in, 1 as rows_out,
-            '{}' as parameters, 'h' as data_hash, '{}' as library_versions
+            '{}' as parameters, 'h' as data_hash, '{}' as library_versions, cast(null as bigint) as seed,
+            cast(null as date) as window_from, cast(null as date) as window_to, 8 as person_count, 1 as feature_count,
+            'f' as feature_hash, 'm' as method_en, 'm' as method_zh, cast(null as varchar) as model_id
         """
     )
 

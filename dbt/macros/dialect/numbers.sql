@@ -14,3 +14,8 @@
 {% macro sha256_hex(text) -%}
     sha256({{ text }})
 {%- endmacro %}
+
+{# A floating-point number; what is not a number is absent. #}
+{% macro absent_if_nan(value) -%}
+    nullif(cast({{ value }} as double), cast('NaN' as double))
+{%- endmacro %}

@@ -62,11 +62,8 @@ account_months as (
             when accounts.balance_known_from <= months.known_to
                 then greatest(months.month_start_on, accounts.balance_known_from)
         end as known_from,
-        accounts.first_booked_on is not null
-        and (
-            accounts.balance_basis = 'transactions from opening'
-            or accounts.first_booked_on <= months.known_to
-        ) as has_flows
+        accounts.balance_basis = 'transactions from opening'
+        or coalesce(least(accounts.first_booked_on, accounts.balance_known_from) <= months.known_to, false) as has_flows
     from accounts
     inner join months
         on

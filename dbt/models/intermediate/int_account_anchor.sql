@@ -118,19 +118,34 @@ judged as (
     select
         histories.account_id,
         histories.opened_on,
-        histories.first_booked_on,
-        histories.starts_at_opening and coalesce(anchors.opening_amount, 0) = 0 as is_from_opening,
-        anchors.opening_amount
+        least(histories.first_booked_on, statements.balance_on) as known_from,
+        histories.starts_at_opening
+        and case
+            when statements.account_id is null then coalesce(anchors.opening_amount, 0) = 0
+            else abs(statements.opening_amount) <= tolerance.amount
+        end as is_from_opening,
+        coalesce(statements.opening_amount, anchors.opening_amount) as opening_amount
     from histories
     left join anchors on histories.account_id = anchors.account_id
+    left join {{ ref('int_account_statement') }} as statements on histories.account_id = statements.account_id
+    cross join tolerance
+    union all
+    select
+        account_id,
+        opened_on,
+        coalesce(balance_on, opened_on) as known_from,
+        balance_on is null as is_from_opening,
+        opening_amount
+    from {{ ref('int_account_statement') }}
+    where is_without_transactions
 )
 
 select
     account_id,
     case when is_from_opening then 0 else opening_amount end as opening_amount,
     case
-        when is_from_opening then least(opened_on, first_booked_on)
-        when opening_amount is not null then first_booked_on
+        when is_from_opening then least(opened_on, known_from)
+        when opening_amount is not null then known_from
     end as balance_from,
     is_from_opening,
     case

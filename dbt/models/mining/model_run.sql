@@ -1,12 +1,24 @@
-select
-    cast(run_id as varchar) as run_id,
-    cast(miner as varchar) as miner,
-    cast(status as varchar) as status,
-    cast(reason as varchar) as reason,
-    cast(as_of as date) as as_of,
-    cast(rows_in as bigint) as rows_in,
-    cast(rows_out as bigint) as rows_out,
-    cast(parameters as varchar) as parameters,
-    cast(data_hash as varchar) as data_hash,
-    cast(library_versions as varchar) as library_versions
-from {{ source('mined', 'model_run') }}
+{{ mined_rows(
+    'model_run',
+    columns={
+        'run_id': 'varchar',
+        'miner': 'varchar',
+        'status': 'varchar',
+        'reason': 'varchar',
+        'as_of': 'date',
+        'rows_in': 'bigint',
+        'rows_out': 'bigint',
+        'parameters': 'varchar',
+        'data_hash': 'varchar',
+        'library_versions': 'varchar',
+        'seed': 'bigint',
+        'window_from': 'date',
+        'window_to': 'date',
+        'person_count': 'bigint',
+        'feature_count': 'bigint',
+        'feature_hash': 'varchar',
+        'method_en': 'varchar',
+        'method_zh': 'varchar',
+        'model_id': 'varchar',
+    },
+) }}

@@ -1,7 +1,3 @@
 {{ config(schema='meta') }}
 
-select
-    cast(run_id as varchar) as run_id,
-    cast(started_at as timestamp) as started_at,
-    cast(seconds as double) as seconds
-from {{ source('mined', 'model_run') }}
+{{ mined_rows('model_run', columns={'run_id': 'varchar', 'started_at': 'timestamp', 'seconds': 'double'}) }}

@@ -6,6 +6,9 @@
     'account_holders': 'stg_account_holders',
     'transactions': 'fct_transaction',
     'loan_status': 'stg_loan_status',
+    'balances': 'stg_balances',
+    'complaints': 'stg_complaints',
+    'market_rates': 'stg_market_rates',
 } %}
 
 with

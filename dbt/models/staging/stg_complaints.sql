@@ -1,0 +1,21 @@
+{{ versions(
+    source('raw', 'complaints'),
+    keys=['source_system', 'complaint_id'],
+    columns=[
+        public_id('source_system', 'complaint_id') ~ ' as complaint_id',
+        'coalesce(customer_source_system, source_system) as customer_source_system',
+        'source_customer_id',
+        'opened_at',
+        bank_date('opened_at') ~ ' as opened_on',
+        'closed_at',
+        bank_date('closed_at') ~ ' as closed_on',
+        'kind',
+        'category',
+        'severity',
+        'channel',
+        public_id('source_system', 'branch_id') ~ ' as branch_id',
+        'product_code',
+        'resolution',
+        'reopened_count',
+    ],
+) }}
