@@ -1,7 +1,7 @@
 """Which groups of customers there are, what sets them apart, how they change; or that there are none.
 
-`fit` finds, judges and names segments; `SegmentationModel.assign` places persons without fitting;
-`save_model` and `load_model` keep the pipeline.
+`usual_features` says what customers are usually like, `fit` finds, judges and names segments,
+`SegmentationModel.assign` places persons without fitting, `save_model` and `load_model` keep the pipeline.
 """
 
 from mining.segmentation.clustering import (
@@ -12,6 +12,7 @@ from mining.segmentation.clustering import (
     load_model,
     save_model,
 )
+from mining.segmentation.history import usual_features
 from mining.segmentation.identity import PreviousSegments
 from mining.segmentation.selection import SelectionSettings
 
@@ -24,4 +25,5 @@ __all__ = [
     "fit",
     "load_model",
     "save_model",
+    "usual_features",
 ]

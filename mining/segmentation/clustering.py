@@ -71,8 +71,8 @@ class Settings:
         How the number of segments is chosen.
     structure_draws
         Chance references the clustering is compared with.
-    structure_deviations, structure_margin
-        By how many standard deviations, and by how much, the silhouette must exceed both references.
+    structure_margin
+        The explained variance must exceed that of every reference, and their mean by this much.
     smallest_overlap
         Jaccard similarity from which a segment is the one of the run before.
     """
@@ -84,8 +84,7 @@ class Settings:
     tail: float = 0.01
     skew_bound: float = 1.0
     selection: SelectionSettings = field(default_factory=SelectionSettings)
-    structure_draws: int = 10
-    structure_deviations: float = 4.0
+    structure_draws: int = 20
     structure_margin: float = 0.01
     smallest_overlap: float = 0.3
 
@@ -381,9 +380,7 @@ def fitted_result(
     count = int(chosen_rows["segment_count"].iloc[0])
     clusters, stability = models[count], stabilities[count]
     silhouettes = silhouette_samples(prepared[sample], clusters.labels_[sample])
-    structure = structure_of(
-        prepared[sample], float(silhouettes.mean()), count, settings.structure_draws, seed=settings.seed
-    )
+    structure = structure_of(prepared[sample], count, settings.structure_draws, seed=settings.seed)
     metrics = metric_table(silhouettes, structure, chosen_rows.iloc[0], run.run_id, settings.seed)
     refusal = structure_refusal(structure, settings)
     if refusal is not None:
@@ -481,20 +478,19 @@ def unstable_refusal(choices: pd.DataFrame) -> Refusal:
 
 
 def structure_refusal(structure: Structure, settings: Settings) -> Refusal | None:
-    """Return the refusal when data without groups is separated as well as this data."""
-    for name_en, name_zh, mean, deviation in (
-        ("columns shuffled by themselves", "各列独立打乱的数据", structure.permuted_mean, structure.permuted_deviation),
-        ("one normal cloud", "单一正态云团", structure.cloud_mean, structure.cloud_deviation),
+    """Return the refusal when data without groups is divided as well as this data."""
+    for name_en, name_zh, draws in (
+        ("their columns shuffled by themselves", "各列独立打乱的数据", structure.permuted),
+        ("one normal cloud with their relations", "相关结构相同的单一正态云团", structure.cloud),
     ):
-        bound = max(mean + settings.structure_deviations * deviation, mean + settings.structure_margin)
-        if structure.silhouette <= bound:
+        bound = max(*draws, float(np.mean(draws)) + settings.structure_margin)
+        if structure.explained <= bound:
             return Refusal(
                 "no_structure",
-                f"The customers form no groups: {name_en}, clustered the same way, reach a silhouette of "
-                f"{mean:.3f} (bound {bound:.3f}); the customers reach {structure.silhouette:.3f}.",
-                f"客户未形成群体:{name_zh}以同样方式聚类的轮廓系数为 {mean:.3f}(界限 {bound:.3f}),"
-                f"客户数据为 {structure.silhouette:.3f}。",
-                f"{structure.silhouette:.4f}",
+                f"The customers form no groups: their segments explain {structure.explained:.1%} of the variance, "
+                f"those of {name_en} up to {bound:.1%}.",
+                f"客户未形成群体:分群解释了 {structure.explained:.1%} 的方差,而{name_zh}可达 {bound:.1%}。",
+                f"{structure.explained:.4f}",
                 f"> {bound:.4f}",
             )
     return None
@@ -503,28 +499,23 @@ def structure_refusal(structure: Structure, settings: Settings) -> Refusal | Non
 def metric_table(
     silhouettes: np.ndarray, structure: Structure, choice: pd.Series, run_id: str, seed: int
 ) -> pd.DataFrame:
-    """Return the metrics of the solution; the silhouette's interval is a bootstrap over persons."""
+    """Return the metrics of the solution; the silhouette's interval is a bootstrap over persons.
+
+    The intervals of the references are the range of their draws.
+    """
     generator = np.random.default_rng(seed)
     draws = [silhouettes[generator.integers(0, len(silhouettes), len(silhouettes))].mean() for _ in range(200)]
     low, high = np.quantile(draws, [0.025, 0.975])
     missing = float("nan")
-    spread = 1.96
-    return metric_rows(
-        [
-            ("model", "segment_count", float(choice["segment_count"]), missing, missing),
-            ("model", "silhouette", structure.silhouette, float(low), float(high)),
-            ("model", "davies_bouldin", float(choice["davies_bouldin"]), missing, missing),
-            ("model", "lowest_stability", float(choice["lowest_stability"]), missing, missing),
-            ("model", "mean_stability", float(choice["mean_stability"]), missing, missing),
-            ("permuted_columns", "silhouette", structure.permuted_mean,
-             structure.permuted_mean - spread * structure.permuted_deviation,
-             structure.permuted_mean + spread * structure.permuted_deviation),
-            ("single_cloud", "silhouette", structure.cloud_mean,
-             structure.cloud_mean - spread * structure.cloud_deviation,
-             structure.cloud_mean + spread * structure.cloud_deviation),
-        ],
-        run_id,
-    )  # fmt: skip
+    rows = [
+        ("model", name, float(choice[name]), missing, missing)
+        for name in ("segment_count", "davies_bouldin", "lowest_stability", "mean_stability")
+    ]
+    rows.append(("model", "silhouette", float(silhouettes.mean()), float(low), float(high)))
+    rows.append(("model", "explained_variance", structure.explained, missing, missing))
+    for name, references in (("permuted_columns", structure.permuted), ("single_cloud", structure.cloud)):
+        rows.append((name, "explained_variance", float(np.mean(references)), min(references), max(references)))
+    return metric_rows(rows, run_id)
 
 
 def segment_names(

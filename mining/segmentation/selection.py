@@ -90,27 +90,37 @@ def single_cloud(prepared: np.ndarray, generator: np.random.Generator) -> np.nda
 
 @dataclass(frozen=True)
 class Structure:
-    """Silhouette of the clustering against the two chance references.
+    """Share of the variance that the clustering explains, against data that has no groups.
 
     Parameters
     ----------
-    silhouette
-        Of the data.
-    permuted_mean, permuted_deviation
-        Of data with permuted columns.
-    cloud_mean, cloud_deviation
-        Of a single normal cloud with the same covariances.
+    explained
+        Of the customers: 1 - within-cluster / total sum of squares.
+    permuted
+        Of data with permuted columns, one value per draw.
+    cloud
+        Of a single normal cloud with the same covariances, one value per draw.
+
+    Notes
+    -----
+    Within over total sum of squares is the cluster index of SigClust (Liu, Hayes, Nobel and Marron 2008, JASA
+    103), which k-means itself minimises. A silhouette would not do: a handful of outliers far from the rest
+    gives data without groups a high one.
     """
 
-    silhouette: float
-    permuted_mean: float
-    permuted_deviation: float
-    cloud_mean: float
-    cloud_deviation: float
+    explained: float
+    permuted: tuple[float, ...]
+    cloud: tuple[float, ...]
 
 
-def structure_of(sample: np.ndarray, silhouette: float, count: int, draws: int, *, seed: int) -> Structure:
-    """Return how the silhouette compares with data that has no groups, clustered the same way."""
+def explained_share(prepared: np.ndarray, inertia: float) -> float:
+    """Return 1 - within-cluster / total sum of squares."""
+    total = float(((prepared - prepared.mean(axis=0)) ** 2).sum())
+    return 1.0 - inertia / total if total > 0 else 0.0
+
+
+def structure_of(sample: np.ndarray, count: int, draws: int, *, seed: int) -> Structure:
+    """Return how the sample, clustered into `count`, compares with data that has no groups, clustered as often."""
     generator = np.random.default_rng(seed)
     found: dict[str, list[float]] = {"permuted": [], "cloud": []}
     for _ in range(draws):
@@ -118,15 +128,9 @@ def structure_of(sample: np.ndarray, silhouette: float, count: int, draws: int, 
             ("permuted", permuted_columns(sample, generator)),
             ("cloud", single_cloud(sample, generator)),
         ):
-            labels = fitted_clusters(reference, count, 5, seed).labels_
-            found[name].append(mean_silhouette(reference, labels))
-    return Structure(
-        silhouette,
-        float(np.mean(found["permuted"])),
-        float(np.std(found["permuted"], ddof=1)),
-        float(np.mean(found["cloud"])),
-        float(np.std(found["cloud"], ddof=1)),
-    )
+            found[name].append(explained_share(reference, fitted_clusters(reference, count, 5, seed).inertia_))
+    own = explained_share(sample, fitted_clusters(sample, count, 5, seed).inertia_)
+    return Structure(own, tuple(found["permuted"]), tuple(found["cloud"]))
 
 
 @dataclass(frozen=True)
@@ -145,8 +149,8 @@ class SelectionSettings:
         Bootstrap resamples per number of segments, rows in each, and starts of k-means in each.
     smallest_share
         Smallest share of persons in a segment.
-    kept_separation
-        Share of the best silhouette excess (over permuted columns) that a finer solution must keep.
+    kept_silhouette
+        Share of the best silhouette that a finer solution must keep.
     kept_compactness
         Largest Davies-Bouldin index, as multiple of the best one.
     """
@@ -159,8 +163,8 @@ class SelectionSettings:
     resample: int = 4000
     resample_starts: int = 10
     smallest_share: float = 0.01
-    kept_separation: float = 0.6
-    kept_compactness: float = 1.6
+    kept_silhouette: float = 0.7
+    kept_compactness: float = 1.2
 
 
 def compared_counts(
@@ -179,27 +183,19 @@ def compared_counts(
 
     Notes
     -----
-    The rule. Admissible: every cluster at least doubtful (Jaccard >= 0.60) and not tiny; silhouette excess over
-    permuted columns >= `kept_separation` of the best; Davies-Bouldin <= `kept_compactness` x the best. Among the
-    admissible, solutions with *every* cluster stable (> 0.75) go first. Of those, the one at which the
-    excess begins to fall most sharply (its fall to the next number less the fall before it): one more cluster cuts
-    a group in two. The highest silhouette itself would nearly always be the coarsest solution. One number beyond
-    `most` is tried only to see the fall after `most`.
+    The rule: the finest solution that is stable and gives up little. Tiny and unstable solutions (a cluster below
+    0.60) are out; those with *every* cluster stable (above 0.75) go first. The best silhouette and the best
+    Davies-Bouldin index among them are the measure: the largest number of segments that keeps
+    `kept_silhouette` of the one and stays within `kept_compactness` times the other is chosen. The highest
+    silhouette itself would nearly always be the coarsest solution, which says the least.
     """
-    generator = np.random.default_rng(seed)
     part = prepared[sample]
     models: dict[int, KMeans] = {}
     stability: dict[int, np.ndarray] = {}
     rows = []
-    largest = min(settings.most + 1, len(np.unique(part, axis=0)) - 1)
-    for count in range(settings.fewest, largest + 1):
+    for count in range(settings.fewest, min(settings.most, len(np.unique(part, axis=0)) - 1) + 1):
         model = fitted_clusters(prepared, count, settings.starts, seed)
         labels = model.labels_[sample]
-        references = []
-        for _ in range(3):
-            shuffled = permuted_columns(part, generator)
-            references.append(mean_silhouette(shuffled, fitted_clusters(shuffled, count, 3, seed).labels_))
-        silhouette = mean_silhouette(part, labels)
         models[count] = model
         stability[count] = cluster_stability(
             prepared,
@@ -211,37 +207,29 @@ def compared_counts(
         )
         share = np.bincount(model.labels_, minlength=count).min() / len(prepared)
         compactness = davies_bouldin_score(part, labels) if len(np.unique(labels)) > 1 else np.inf
-        rows.append(
-            (count, silhouette, silhouette - float(np.mean(references)), float(compactness),
-             float(stability[count].min()), float(stability[count].mean()), float(share))
-        )  # fmt: skip
+        lowest, mean = float(stability[count].min()), float(stability[count].mean())
+        rows.append((count, mean_silhouette(part, labels), float(compactness), lowest, mean, float(share)))
     table = pd.DataFrame(
         rows,
         columns=[
-            "segment_count", "silhouette", "silhouette_excess", "davies_bouldin", "lowest_stability",
-            "mean_stability", "smallest_ratio",
+            "segment_count",
+            "silhouette",
+            "davies_bouldin",
+            "lowest_stability",
+            "mean_stability",
+            "smallest_ratio",
         ],
-    )  # fmt: skip
-    if len(table) == 0:
-        return table.assign(is_admissible=[], is_chosen=[]), models, stability
-    best_excess, best_compactness = table["silhouette_excess"].max(), table["davies_bouldin"].min()
-    table["is_admissible"] = (
-        (table["lowest_stability"] >= UNSTABLE_BELOW)
-        & (table["smallest_ratio"] >= settings.smallest_share)
-        & (table["silhouette_excess"] >= settings.kept_separation * best_excess)
-        & (table["davies_bouldin"] <= settings.kept_compactness * best_compactness)
-        & (table["segment_count"] <= settings.most)
     )
-    fall = table["silhouette_excess"] - table["silhouette_excess"].shift(-1)
-    table["excess_kink"] = fall - fall.shift(1).fillna(0.0).clip(lower=0.0)
-    table["is_chosen"] = False
-    admissible = table.loc[table["is_admissible"]]
-    if len(admissible):
-        stable = admissible.loc[admissible["lowest_stability"] > STABLE_ABOVE]
-        candidates = stable if len(stable) else admissible
-        by = "excess_kink" if (candidates["excess_kink"] > 0).any() else "silhouette_excess"
-        best = candidates.sort_values([by, "segment_count"], ascending=[False, True])["segment_count"].iloc[0]
-        table["is_chosen"] = table["segment_count"] == best
+    is_large = table["smallest_ratio"] >= settings.smallest_share
+    is_admissible = is_large & (table["lowest_stability"] > STABLE_ABOVE)
+    if not is_admissible.any():
+        is_admissible = is_large & (table["lowest_stability"] >= UNSTABLE_BELOW)
+    best = table.loc[is_admissible]
+    if len(best):
+        is_admissible &= table["silhouette"] >= settings.kept_silhouette * best["silhouette"].max()
+        is_admissible &= table["davies_bouldin"] <= settings.kept_compactness * best["davies_bouldin"].min()
+    table["is_admissible"] = is_admissible
+    table["is_chosen"] = is_admissible & (table["segment_count"] == table["segment_count"].where(is_admissible).max())
     return table, models, stability
 
 
