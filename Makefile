@@ -4,10 +4,12 @@ export PYTHONPATH :=
 export DO_NOT_TRACK := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: run dev test test-slow check bench generate lock clean
+.PHONY: run retrain dev test test-slow check bench generate lock clean
 
 run: .venv/ready  ## land, transform, mine, release (SOURCE= DATA= AS_OF= CUSTOMERS=)
-	@.venv/bin/mainbank run $(if $(SOURCE),--source "$(SOURCE)") $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(CUSTOMERS),--customers "$(CUSTOMERS)")
+retrain: .venv/ready  ## the same with every model fitted anew
+run retrain:
+	@.venv/bin/mainbank $@ $(if $(SOURCE),--source "$(SOURCE)") $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(CUSTOMERS),--customers "$(CUSTOMERS)")
 
 dev: .venv/ready  ## the Dagster UI on port 3000, on the same home
 	@.venv/bin/mainbank dev

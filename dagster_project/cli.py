@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from dagster_project.lib.environment import Environment, parse_as_of, remembered
@@ -35,6 +38,9 @@ console = Console(highlight=False)
 SourceOption = Annotated[
     str | None, typer.Option(help="A shipped mapping (berka), a bank's folder, or a mapping file.")
 ]
+AsOfOption = Annotated[str | None, typer.Option(help="Build as of this date, as 2024-03-31.")]
+CustomersOption = Annotated[int | None, typer.Option(help="Size of the sample bank.")]
+DEFAULT_CUSTOMERS = 20_000
 DataOption = Annotated[Path | None, typer.Option(help="The folder with the bank's deliveries.")]
 
 
@@ -47,22 +53,61 @@ def home_of_process() -> Home:
 def run(
     source: SourceOption = None,
     data: DataOption = None,
-    as_of: Annotated[str | None, typer.Option(help="Build as of this date, as 2024-03-31.")] = None,
-    customers: Annotated[int | None, typer.Option(help="Size of the generated bank.", min=1)] = None,
+    as_of: AsOfOption = None,
+    customers: CustomersOption = None,
 ) -> None:
     """Land, transform, mine and release: the Dagster job `daily_refresh`, in this process."""
     # Dagster and dbt take seconds to import: commands that need neither do not wait for them.
-    from dagster_project.lib.run import run_daily_refresh  # noqa: PLC0415
+    from dagster_project.lib.run import run_job  # noqa: PLC0415
 
-    home = home_of_process()
-    environment = choose_environment(home, source, data, as_of, customers)
-    raise typer.Exit(run_daily_refresh(environment, console))
+    environment = choose_environment(home_of_process(), source, data, as_of, customers)
+    raise typer.Exit(run_job("daily_refresh", environment, console))
+
+
+@application.command()
+def retrain(
+    source: SourceOption = None,
+    data: DataOption = None,
+    as_of: AsOfOption = None,
+    customers: CustomersOption = None,
+) -> None:
+    """Refresh, and fit the models anew: the Dagster job `retrain`. A model that fails its gates changes nothing."""
+    from dagster_project.lib.run import run_job  # noqa: PLC0415
+
+    environment = choose_environment(home_of_process(), source, data, as_of, customers)
+    raise typer.Exit(run_job("retrain", environment, console))
+
+
+@application.command()
+def sample(
+    out: Annotated[Path, typer.Option(help="Folder to write; a sample bank there is replaced.")],
+    customers: Annotated[int, typer.Option(help="Customers at the end of the window.")] = DEFAULT_CUSTOMERS,
+    months: Annotated[int, typer.Option(help="Length of the window, from January 2024.")] = 24,
+    seed: Annotated[int, typer.Option(help="Another seed is another bank.")] = 1,
+    truth: Annotated[Path | None, typer.Option(help="Folder for the truth the bank was made from.")] = None,
+) -> None:
+    """Write the sample bank as files: the same arguments give the same bytes."""
+    from warehouse.sample_bank.generate import generate  # noqa: PLC0415
+
+    with month_progress() as progress:
+        bank = generate(out, customers=customers, months=months, seed=seed, truth_dir=truth, progress=progress)
+    for table, rows in bank.rows.items():
+        console.print(f"{table:<16} {rows:>12,}")
+    console.print(f"{bank.first_day} to {bank.last_day} in {out}", soft_wrap=True)
+
+
+@contextmanager
+def month_progress() -> Iterator[Callable[[int, int], None]]:
+    """Show the months of the sample bank that are written; nothing is shown while none is."""
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("writing the sample bank", total=None, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
 
 def choose_environment(
     home: Home, source: str | None, data: Path | None, as_of: str | None, customers: int | None
 ) -> Environment:
-    """What to run on: the bank that is named, or the generated one.
+    """What to run on: the bank that is named, or the sample bank.
 
     Raises
     ------
@@ -71,21 +116,23 @@ def choose_environment(
     """
     day = parse_as_of(as_of)
     if source is None and data is None:
-        from warehouse.sample_bank.berka_shape import ensure_generated  # noqa: PLC0415
+        from warehouse.sample_bank.generate import ensure_generated  # noqa: PLC0415
 
         home.prepare()
-        console.print("No SOURCE given: a small generated bank is used.")
-        return Environment(home.root, "berka_shape", ensure_generated(home.root / "sample", customers or 300), day)
+        size = DEFAULT_CUSTOMERS if customers is None else customers
+        console.print(f"No SOURCE given: the sample bank of {size:,} customers is used.")
+        with month_progress() as progress:
+            return Environment(home.root, "sample", ensure_generated(home.root / "sample", size, progress), day)
     if source is None or data is None:
         raise UserError(
             "a bank is its mapping and its data, and one of them is missing",
             where="SOURCE" if source is None else "DATA",
-            valid="both, or none of them for the generated bank",
+            valid="both, or none of them for the sample bank",
             next_step="make run SOURCE=berka DATA=/path/to/the/files",
         )
     if customers is not None:
         raise UserError(
-            "the size can be chosen for the generated bank only",
+            "the size can be chosen for the sample bank only",
             where="CUSTOMERS",
             found=f"{customers} beside SOURCE={source}",
             next_step="leave CUSTOMERS out, or SOURCE and DATA",

@@ -38,8 +38,8 @@ def prepare_dagster(environment: Environment) -> None:
     os.environ.update(environment.variables())
 
 
-def run_daily_refresh(environment: Environment, console: Console) -> int:
-    """Execute the job `daily_refresh` and print what came of it.
+def run_job(job_name: str, environment: Environment, console: Console) -> int:
+    """Execute a job of the graph and print what came of it.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def run_daily_refresh(environment: Environment, console: Console) -> int:
 
     from dagster_project.definitions import definitions  # noqa: PLC0415
 
-    job = definitions().resolve_job_def("daily_refresh")
+    job = definitions().resolve_job_def(job_name)
     with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
             instance=instance, raise_on_error=False, run_config={"loggers": {"console": {"config": {}}}}

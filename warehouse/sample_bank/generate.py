@@ -28,6 +28,9 @@ from warehouse.sample_bank.state import State
 from warehouse.sample_bank.transactions import transactions_table
 from warehouse.sample_bank.truth import TruthFiles
 
+VERSION = 1
+"""Goes up when other bytes come out of the same arguments."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -128,6 +131,22 @@ def generate(
         last = settings.all_months[-1]
         _write_manifest(folders, settings, files.rows)
     return GeneratedBank(target, files.rows, start, date.fromordinal(date(1970, 1, 1).toordinal() + last.last_day))
+
+
+def ensure_generated(folder: Path, customers: int, progress: Progress | None = None) -> Path:
+    """Return the folder of the default bank of that size, written the first time it is asked for.
+
+    Parameters
+    ----------
+    folder
+        Where such banks are kept.
+    customers, progress
+        As in `generate`.
+    """
+    data = folder / f"sample-{customers}-v{VERSION}"
+    if not (data / MANIFEST).is_file():
+        generate(data, customers=customers, progress=progress)
+    return data
 
 
 def _overlap(one: Path, other: Path) -> bool:
