@@ -3,8 +3,8 @@
 import dagster as dg
 
 from dagster_project.defs.extraction import FULL_REBUILD_TAG
-from dagster_project.lib.miners import RETRAIN_TAG
 from dagster_project.lib.environment import Environment, bank_of
+from dagster_project.lib.miner_assets import RETRAIN_TAG
 
 daily_refresh = dg.define_asset_job(
     "daily_refresh",

@@ -1,24 +1,27 @@
-"""What the assets of all miners share: reading the panel, writing results, the row of the run, the check."""
+"""What the assets of all miners share: reading the panel, models in force, writing results, the check."""
+
+from __future__ import annotations
 
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
-from dagster_project.defs.resources import Installation
-from dagster_project.lib.build import OWNERS, Build, current_build, reading, write_results
+from dagster_project.lib.build import Build, reading, write_results
 from dagster_project.lib.meta import now
-from dagster_project.lib.model_store import ModelStore
-from mining.gates import MinerResult
-from warehouse.sources.bank import Bank
+
+if TYPE_CHECKING:
+    from dagster_project.lib.model_store import ModelStore, Promotion
+    from mining.gates import MinerResult
+    from warehouse.sources.bank import Bank
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy")
 
@@ -27,18 +30,27 @@ MODEL_RUN = pa.schema(
         ("run_id", pa.string()),
         ("miner", pa.string()),
         ("status", pa.string()),
-        ("reason", pa.string()),
+        ("reason_en", pa.string()),
+        ("reason_zh", pa.string()),
         ("as_of", pa.date32()),
-        ("model_as_of", pa.date32()),
         ("started_at", pa.timestamp("us")),
         ("seconds", pa.float64()),
-        ("rows_in", pa.int64()),
-        ("rows_out", pa.int64()),
+        ("row_count", pa.int64()),
+        ("person_count", pa.int64()),
+        ("feature_count", pa.int64()),
+        ("window_from", pa.string()),
+        ("window_to", pa.string()),
+        ("seed", pa.int64()),
         ("parameters", pa.string()),
+        ("feature_hash", pa.string()),
         ("data_hash", pa.string()),
         ("library_versions", pa.string()),
+        ("method_en", pa.string()),
+        ("method_zh", pa.string()),
+        ("model_id", pa.string()),
     ]
 )
+"""Columns of ``mined.model_run``; what a miner does not have is absent."""
 MODEL_METRIC = pa.schema(
     [
         ("run_id", pa.string()),
@@ -63,6 +75,10 @@ MODEL_REFUSAL = pa.schema(
 )
 
 
+Save = Callable[[Path], str]
+"""Writes a model into the folder it is given and returns the model's id."""
+
+
 @dataclass
 class Stopwatch:
     """Clock time of a run's beginning, and seconds since."""
@@ -78,20 +94,14 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Mined:
-    """What a miner did in a run.
+    """What a miner shows after a run of the pipeline.
 
     Parameters
     ----------
-    run_id, data_hash, parameters
-        Of the run of the library whose results these are.
     status
-        ``published``; ``refused`` (nothing to show); ``kept`` (a new fit was refused, the last good one is shown).
-    reason
-        Why it was refused, in English.
-    model_as_of
-        The build's date when the model in force was fitted.
-    rows_in
-        Rows the miner was given.
+        ``published``; ``kept``: a new fit was refused and the last good result is shown; ``refused``: nothing is shown.
+    runs
+        Rows of `MODEL_RUN`: the run whose results are shown, and the refused one.
     tables
         Results by name of the table in schema ``mined``.
     metrics, refusals
@@ -100,122 +110,158 @@ class Mined:
         Numbers and plots for the asset's page.
     """
 
-    run_id: str
-    data_hash: str
-    parameters: str
     status: str
-    reason: str | None
-    model_as_of: date | None
-    rows_in: int
+    runs: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
     metrics: pd.DataFrame
     refusals: pd.DataFrame
     metadata: Mapping[str, Any]
 
+    @property
+    def reason(self) -> str | None:
+        """Why the last run was refused, in English; None if it was not."""
+        reasons = self.runs.loc[self.runs["status"] == "refused", "reason_en"]
+        return str(reasons.iloc[0]) if len(reasons) else None
 
-RETRAIN_TAG = "mainbank/retrain"
-"""A run with this tag fits the models anew; others use the models in force."""
 
-Mine = Callable[["Bank", ModelStore, Build, bool], Mined]
+def run_rows(miner: str, build: Build, watch: Stopwatch, result: MinerResult, model_id: str | None) -> pd.DataFrame:
+    """The row of `MODEL_RUN` of a run of a library that was just made."""
+    run = result.frames()["run"].iloc[0]
+    refusals = result.refusals
+    return pd.DataFrame(
+        [
+            {
+                "run_id": run["run_id"],
+                "miner": miner,
+                "status": "refused" if refusals else "published",
+                "reason_en": " ".join(refusal.sentence_en for refusal in refusals) or None,
+                "reason_zh": "".join(refusal.sentence_zh for refusal in refusals) or None,
+                "as_of": build.as_of,
+                "started_at": watch.started_at,
+                "seconds": watch.seconds,
+                "row_count": int(run["rows"]),
+                "person_count": int(run["persons"]),
+                "feature_count": int(run["feature_count"]),
+                "window_from": run["window_from"],
+                "window_to": run["window_to"],
+                "seed": int(run["seed"]),
+                "parameters": run["parameters"],
+                "feature_hash": run["feature_hash"],
+                "data_hash": run["data_hash"],
+                "library_versions": library_versions(),
+                "method_en": run["method_en"],
+                "method_zh": run["method_zh"],
+                "model_id": model_id,
+            }
+        ]
+    )
 
 
-def miner_asset(
-    miner: str,
-    tables: Mapping[str, str],
-    *,
-    deps: Sequence[Sequence[str]],
-    check: str,
-    check_description: str,
-    mine: Mine,
-) -> dg.AssetsDefinition:
-    """A miner as an asset: reads the warehouse, calls the library, writes schema ``mined``, says how it went.
+def library_versions() -> str:
+    """Versions of Python and of what the miners compute with, as JSON."""
+    return json.dumps({"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}})
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The model a run shows, and the refusal of a newer one.
 
     Parameters
     ----------
-    miner
-        Its name.
-    tables
-        Description by name of each table it writes; the first one carries the numbers and the plot.
-    deps
-        Tables it reads, as (schema, table).
-    check, check_description
-        The check that fails, without blocking, when nothing new is published.
-    mine
-        Does the work: bank, store of models, build, whether to fit anew.
+    promotion
+        The model; None if there is none.
+    runs, refusals
+        Of the run in force and of the refused one.
+    frames
+        Tables of the run in force; of the refused one if no model is.
     """
-    first = next(iter(tables))
 
-    @dg.multi_asset(
-        name=miner,
-        specs=[
-            dg.AssetSpec(
-                key=["mined", table],
-                deps=[list(key) for key in deps],
-                group_name="mined",
-                kinds={"python", "scikitlearn"},
-                owners=OWNERS,
-                description=description,
-            )
-            for table, description in tables.items()
-        ],
-        check_specs=[dg.AssetCheckSpec(check, asset=["mined", first], description=check_description)],
-        pool="duckdb_writer",
-    )
-    def asset(
-        context: dg.AssetExecutionContext, installation: Installation
-    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        bank, build = installation.bank, current_build(installation.home)
+    promotion: Promotion | None
+    runs: pd.DataFrame
+    refusals: pd.DataFrame
+    frames: dict[str, pd.DataFrame]
+
+    @property
+    def status(self) -> str:
+        """As in `Mined`."""
+        if self.promotion is None:
+            return "refused"
+        return "published" if len(self.runs) == 1 else "kept"
+
+
+def model_in_force(
+    miner: str,
+    store: ModelStore,
+    build: Build,
+    *,
+    is_retraining: bool,
+    fit: Callable[[Promotion | None], tuple[MinerResult, Save | None]],
+    apply: Callable[[Promotion], pd.DataFrame],
+) -> tuple[InForce, pd.DataFrame | None]:
+    """Apply the model in force on the build's date; fit one if asked for, or if none is in force or it does not apply.
+
+    Parameters
+    ----------
+    miner, store, build
+        Whose models, where they are kept, and as of when.
+    is_retraining
+        Whether to fit although a model is in force.
+    fit
+        Given the model in force, returns the result of a fit and, unless it was refused, what saves its model into a
+        folder and returns the model's id.
+    apply
+        Gives each person its row by a model; a ValueError says that the features are no longer those of the model.
+
+    Returns
+    -------
+    InForce
+        The model that is shown, and what was refused.
+    pandas.DataFrame or None
+        The rows of the persons; None without a model.
+    """
+    promotion, rows = store.in_force(miner, build.as_of), None
+    if promotion is not None and not is_retraining:
+        try:
+            rows = apply(promotion)
+        except ValueError:
+            promotion = None
+    if rows is None:
         watch = Stopwatch()
-        mined = mine(bank, ModelStore(installation.home, bank.name), build, RETRAIN_TAG in context.run.tags)
-        write_mined(build, bank, miner, mined, watch)
-        context.log.info(f"{mined.status}: {len(mined.tables[first]):,} rows. {mined.reason or ''}".strip())
-        for table in tables:
-            metadata: dict[str, Any] = {"dagster/row_count": len(mined.tables[table])}
-            if table == first:
-                metadata |= {"status": mined.status, "run": mined.run_id, "seconds": round(watch.seconds, 3)}
-                metadata |= mined.metadata
-            yield dg.MaterializeResult(asset_key=["mined", table], metadata=metadata)
-        yield dg.AssetCheckResult(
-            asset_key=["mined", first],
-            check_name=check,
-            passed=mined.status == "published",
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={
-                "status": mined.status,
-                "reason": mined.reason or "none",
-                "model as of": str(mined.model_as_of or "none"),
+        result, save = fit(promotion)
+        frames = result.frames()
+        if save is None:
+            refused, refusals = run_rows(miner, build, watch, result, None), frames["refusals"]
+            if promotion is None:
+                return InForce(None, refused, refusals, frames), None
+            frames = promotion.frames()
+            return InForce(promotion, pd.concat([frames["model_run"], refused]), refusals, frames), apply(promotion)
+        promotion = store.promote(
+            miner,
+            str(frames["run"]["run_id"].iloc[0]),
+            build.as_of,
+            lambda model_id: {
+                **frames,
+                "model_run": as_run_table(run_rows(miner, build, watch, result, model_id)).to_pandas(),
             },
+            save,
         )
+        rows = apply(promotion)
+    frames = {} if promotion is None else promotion.frames()
+    return InForce(promotion, frames["model_run"], frames["refusals"], frames), rows
 
-    return asset
 
-
-def write_mined(build: Build, bank: Bank, miner: str, mined: Mined, watch: Stopwatch) -> None:
-    """Write the tables of one miner, and its rows in the tables that all miners share."""
-    run = pa.Table.from_pylist(
-        [
-            {
-                "run_id": mined.run_id,
-                "miner": miner,
-                "status": mined.status,
-                "reason": mined.reason,
-                "as_of": build.as_of,
-                "model_as_of": mined.model_as_of,
-                "started_at": watch.started_at,
-                "seconds": watch.seconds,
-                "rows_in": mined.rows_in,
-                "rows_out": sum(len(frame) for frame in mined.tables.values()),
-                "parameters": mined.parameters,
-                "data_hash": mined.data_hash,
-                "library_versions": json.dumps(
-                    {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
-                ),
-            }
-        ],
+def as_run_table(rows: pd.DataFrame) -> pa.Table:
+    """Rows of runs in the types of `MODEL_RUN`."""
+    return pa.Table.from_pylist(
+        [{name: None if pd.isna(value) else value for name, value in row.items()} for row in rows.to_dict("records")],
         schema=MODEL_RUN,
     )
+
+
+def write_mined(build: Build, bank: Bank, miner: str, mined: Mined) -> None:
+    """Write the tables of one miner, and its rows in the tables that all miners share."""
     shared = {
-        "model_run": run,
+        "model_run": as_run_table(mined.runs),
         "model_metric": shared_rows(mined.metrics, MODEL_METRIC, miner),
         "model_refusal": shared_rows(mined.refusals, MODEL_REFUSAL, miner),
     }
@@ -225,26 +271,14 @@ def write_mined(build: Build, bank: Bank, miner: str, mined: Mined, watch: Stopw
 
 def shared_rows(frame: pd.DataFrame, schema: pa.Schema, miner: str) -> pa.Table:
     """Rows of a miner in the columns of a table that all miners share."""
-    rows = frame.assign(miner=miner)
-    missing = [name for name in schema.names if name not in rows.columns]
-    rows = rows.reindex(columns=schema.names) if missing else rows[schema.names]
+    rows = frame.assign(miner=miner).reindex(columns=schema.names)
     return pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
-
-
-def last_month(panel: pd.DataFrame) -> pd.DataFrame:
-    """Features of the last month of the panel, indexed by person."""
-    latest = panel[panel["month_on"] == panel["month_on"].max()]
-    return latest.drop(columns=["month_on"]).set_index("person_id")
 
 
 def metric_metadata(metrics: pd.DataFrame) -> dict[str, float]:
     """Metrics as numbers that plot over runs."""
-    return {f"{row.metric} ({row.subject})": float(row.value) for row in metrics.itertuples() if pd.notna(row.value)}
-
-
-def reason_of(result: MinerResult) -> str | None:
-    """Why a miner refused, in English, or None."""
-    return " ".join(refusal.sentence_en for refusal in result.refusals) or None
+    known = metrics.dropna(subset="value")
+    return dict(zip(known["metric"] + " (" + known["subject"] + ")", known["value"].astype(float), strict=True))
 
 
 def read_panel(build: Build, bank: Bank) -> pd.DataFrame:
@@ -256,29 +290,35 @@ def read_panel(build: Build, bank: Bank) -> pd.DataFrame:
         Columns ``person_id``, ``month_on`` (last day of the month, as text) and the features; decimals as floats,
         since models do not count money.
     """
-    with reading(build, bank) as connection:
-        frame = connection.sql(
-            "select * from features.mining_features_customer_month order by person_id, month_start_on"
-        ).to_arrow_table()
-    return as_panel(frame)
+    return _monthly(build, bank, "mining_features_customer_month")
 
 
 def read_outcomes(build: Build, bank: Bank) -> pd.DataFrame:
     """What became of every person by month, for labels only: it is as known now, not as known then."""
+    return _monthly(build, bank, "customer_month_outcome")
+
+
+def _monthly(build: Build, bank: Bank, table: str) -> pd.DataFrame:
     with reading(build, bank) as connection:
-        frame = connection.sql(
-            "select * from features.customer_month_outcome order by person_id, month_start_on"
-        ).to_arrow_table()
-    return as_panel(frame)
-
-
-def as_panel(table: pa.Table) -> pd.DataFrame:
-    """Decimals as floats, and the month as its last day."""
+        rows = connection.sql(f"select * from features.{table} order by person_id, month_start_on").to_arrow_table()
     fields = [
         pa.field(column.name, pa.float64() if pa.types.is_decimal(column.type) else column.type)
-        for column in table.schema
+        for column in rows.schema
     ]
-    frame = table.cast(pa.schema(fields)).to_pandas()
+    frame: pd.DataFrame = rows.cast(pa.schema(fields)).to_pandas()
     ends = pd.to_datetime(frame.pop("month_start_on")) + pd.offsets.MonthEnd(0)
     frame.insert(1, "month_on", ends.dt.strftime("%Y-%m-%d"))
     return frame
+
+
+def feature_names(build: Build, bank: Bank) -> dict[str, tuple[str, str]]:
+    """Names of the features in English and Chinese."""
+    with reading(build, bank) as connection:
+        rows = connection.execute("select feature, name_en, name_zh from settings.feature_names").fetchall()
+    return {feature: (name_en, name_zh) for feature, name_en, name_zh in rows}
+
+
+def present_customers(panel: pd.DataFrame) -> pd.DataFrame:
+    """Features of the last month of the panel, indexed by person: of those who have an account open."""
+    latest: pd.DataFrame = panel[(panel["month_on"] == panel["month_on"].max()) & (panel["accounts_open"] > 0)]
+    return latest.drop(columns=["month_on"]).set_index("person_id")

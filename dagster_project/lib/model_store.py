@@ -1,7 +1,8 @@
 """Which model of a miner is in force, and where its files are.
 
 A promotion is a decision: it cannot be recomputed by a replay, so it is a line appended to ``decisions/models.jsonl``.
-The files of every promoted run stay below ``models/<bank>/<miner>/<run>/``.
+The files of every promoted run stay below ``models/<bank>/<miner>/<run>/``. A build as of an old date is given the
+model that was in force then: a later one would know what came after.
 """
 
 from __future__ import annotations
@@ -64,17 +65,16 @@ class ModelStore:
         self._folder = home.root / "models" / bank
         self._bank = bank
 
-    def current(self, miner: str) -> Promotion | None:
-        """The model in force: that of the last promotion; None if there is none."""
+    def in_force(self, miner: str, as_of: date) -> Promotion | None:
+        """The model in force on a date: the latest fitted up to it, the last promoted of equal ones; or None."""
         if not self._decisions.is_file():
             return None
-        found = None
-        for line in self._decisions.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            if (row["bank"], row["miner"]) == (self._bank, miner):
-                found = row
-        if found is None:
+        rows = [json.loads(line) for line in self._decisions.read_text(encoding="utf-8").splitlines()]
+        mine = [row for row in rows if (row["bank"], row["miner"]) == (self._bank, miner)]
+        fitted = [row for row in mine if date.fromisoformat(row["as_of"]) <= as_of]
+        if not fitted:
             return None
+        found = max(reversed(fitted), key=lambda row: str(row["as_of"]))
         return Promotion(
             miner,
             found["run_id"],
@@ -88,7 +88,7 @@ class ModelStore:
         miner: str,
         run_id: str,
         as_of: date,
-        frames: Mapping[str, pd.DataFrame],
+        frames: Callable[[str], Mapping[str, pd.DataFrame]],
         save: Callable[[Path], str],
     ) -> Promotion:
         """Keep the files of a run and put its model in force.
@@ -98,7 +98,7 @@ class ModelStore:
         miner, run_id, as_of
             Of the run.
         frames
-            Tables to keep beside the model.
+            Given the model's id, returns the tables to keep beside the model.
         save
             Writes the model into the folder it is given and returns the model's id.
         """
@@ -106,9 +106,9 @@ class ModelStore:
         staged = folder.with_name(f".{run_id}.staged")
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir(parents=True)
-        for name, frame in frames.items():
-            frame.to_parquet(staged / f"{name}.parquet", index=False)
         model_id = save(staged)
+        for name, frame in frames(model_id).items():
+            frame.to_parquet(staged / f"{name}.parquet", index=False)
         shutil.rmtree(folder, ignore_errors=True)
         staged.rename(folder)
         self._decisions.parent.mkdir(parents=True, exist_ok=True)

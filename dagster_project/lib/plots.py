@@ -75,6 +75,34 @@ def rule_plot(rules: pd.DataFrame, most: int = 12) -> dg.MarkdownMetadataValue:
     return as_markdown(figure, f"The {len(shown)} strongest association rules with their confidence")
 
 
+def rule_heatmap(rules: pd.DataFrame, most: int = 12) -> dg.MarkdownMetadataValue:
+    """Lift of the rules: what is held by rows, what goes with it by columns.
+
+    Parameters
+    ----------
+    rules : pandas.DataFrame
+        As published: columns ``antecedent``, ``consequent``, ``lift``.
+    most : int
+        Rows and columns to draw: those with the highest lift.
+    """
+    wide = rules.pivot_table(index="antecedent", columns="consequent", values="lift", aggfunc="max")
+    rows = wide.max(axis=1).sort_values(ascending=False, kind="stable").index[:most]
+    columns = wide.max().sort_values(ascending=False, kind="stable").index[:most]
+    shown = wide.loc[rows, columns]
+    figure = Figure(figsize=(7.2, 1.4 + 0.26 * len(shown)))
+    axes = figure.subplots()
+    image = axes.imshow(shown.to_numpy(), cmap="viridis", vmin=1, aspect="auto")
+    axes.set_yticks(range(len(rows)), [textwrap.shorten(str(name), 48, placeholder="…") for name in rows])
+    axes.set_xticks(
+        range(len(columns)),
+        [textwrap.shorten(str(name), 24, placeholder="…") for name in columns],
+        rotation=30,
+        ha="right",
+    )
+    figure.colorbar(image, label="lift")
+    return as_markdown(figure, f"Lift of {len(shown)} combinations of products and what goes with them")
+
+
 def segment_plot(segments: pd.DataFrame, profile: pd.DataFrame, most: int = 12) -> dg.MarkdownMetadataValue:
     """How far each segment is from all customers, column by column, in standard deviations.
 

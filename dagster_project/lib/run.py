@@ -128,7 +128,7 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
             "select sentence_en, sentence_zh from mining.association_rule "
             "order by is_significant desc, lift desc, rule_id limit 3"
         ).fetchall()
-        runs = connection.execute("select miner, status, reason from mining.model_run order by all").fetchall()
+        runs = connection.execute("select miner, status, reason_en from mining.model_run order by all").fetchall()
         warnings = connection.execute(
             "select rule, subject, failing_count, detail_en from meta.quality "
             "where failing_count > 0 and severity <> 'info' order by all limit 8"

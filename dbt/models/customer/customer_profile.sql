@@ -16,7 +16,7 @@ last_runs as (
     select
         miner,
         status,
-        reason
+        reason_en
     from {{ ref('model_run') }}
     qualify row_number() over (partition by miner order by as_of desc, status desc, run_id asc) = 1
 ),
@@ -29,18 +29,17 @@ bands as (
 
 segments as (
     select
-        segments.person_id,
-        segments.segment_id,
-        summaries.name_en,
-        summaries.name_zh,
+        assignments.person_id,
+        assignments.segment_id,
+        segments.name_en,
+        segments.name_zh,
         runs.as_of
-    from {{ ref('segment') }} as segments
-    inner join {{ ref('segment_summary') }} as summaries
+    from {{ ref('segment_assignment') }} as assignments
+    inner join {{ ref('segment') }} as segments
         on
-            segments.run_id = summaries.run_id
-            and segments.segment_id = summaries.segment_id
-    inner join {{ ref('model_run') }} as runs on segments.run_id = runs.run_id
-    qualify row_number() over (partition by segments.person_id order by runs.as_of desc, runs.run_id asc) = 1
+            assignments.run_id = segments.run_id
+            and assignments.segment_id = segments.segment_id
+    inner join {{ ref('model_run') }} as runs on assignments.run_id = runs.run_id
 ),
 
 loyalty as (
@@ -49,28 +48,37 @@ loyalty as (
         runs.as_of
     from {{ ref('loyalty_score') }} as scores
     inner join {{ ref('model_run') }} as runs on scores.run_id = runs.run_id
-    qualify row_number() over (partition by scores.person_id order by runs.as_of desc, runs.run_id asc) = 1
 ),
 
+-- the first definition decides the list; dormancy stands beside it
 churn as (
     select
         scores.*,
         runs.as_of
     from {{ ref('churn_score') }} as scores
     inner join {{ ref('model_run') }} as runs on scores.run_id = runs.run_id
-    qualify row_number() over (partition by scores.person_id order by runs.as_of desc, runs.run_id asc) = 1
+    where scores.definition = 'closure_or_drop'
+),
+
+dormancy as (
+    select
+        scores.*,
+        runs.as_of
+    from {{ ref('churn_score') }} as scores
+    inner join {{ ref('model_run') }} as runs on scores.run_id = runs.run_id
+    where scores.definition = 'dormancy'
 ),
 
 reasons as (
     select
-        run_id,
         person_id,
     {%- for rank in [1, 2, 3] %}
         max(reason_en) filter (where reason_rank = {{ rank }}) as reason_{{ rank }}_en,
         max(reason_zh) filter (where reason_rank = {{ rank }}) as reason_{{ rank }}_zh{{ ',' if not loop.last }}
     {%- endfor %}
     from {{ ref('churn_reason') }}
-    group by run_id, person_id
+    where definition = 'closure_or_drop'
+    group by person_id
 )
 
 select
@@ -125,6 +133,11 @@ select
     churn.as_of as churn_as_of,
     {{ days_between('churn.as_of', as_of()) }} as churn_age_days,
     {{ absence_of('churn_run', 'churn.probability') }} as churn_absence,
+    dormancy.probability as dormancy_probability,
+    cast(dormancy.risk_decile as integer) as dormancy_risk_decile,
+    dormancy.as_of as dormancy_as_of,
+    {{ days_between('dormancy.as_of', as_of()) }} as dormancy_age_days,
+    {{ absence_of('dormancy_run', 'dormancy.probability') }} as dormancy_absence,
     rules.rule_id as top_rule_id,
     rules.consequent as top_rule_product_code,
     rules.sentence_en as top_rule,
@@ -139,9 +152,11 @@ left join bands
 left join segments on persons.person_id = segments.person_id
 left join loyalty on persons.person_id = loyalty.person_id
 left join churn on persons.person_id = churn.person_id
-left join reasons on churn.run_id = reasons.run_id and churn.person_id = reasons.person_id
+left join dormancy on persons.person_id = dormancy.person_id
+left join reasons on churn.person_id = reasons.person_id
 left join {{ ref('customer_rule') }} as rules on persons.person_id = rules.person_id
 left join last_runs as segmentation on segmentation.miner = 'segmentation'
 left join last_runs as loyalty_run on loyalty_run.miner = 'loyalty'
-left join last_runs as churn_run on churn_run.miner = 'churn'
+left join last_runs as churn_run on churn_run.miner = 'churn_closure_or_drop'
+left join last_runs as dormancy_run on dormancy_run.miner = 'churn_dormancy'
 left join last_runs as association on association.miner = 'association'

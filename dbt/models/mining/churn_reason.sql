@@ -1,8 +1,9 @@
+{#- Reasons are columns of the scores; here they are rows. -#}
 with
 
 scores as (
-    {{ mined_rows(
-        'churn_score',
+    {{ churn_rows(
+        'score',
         columns={
             'run_id': 'varchar',
             'person_id': 'varchar',
@@ -25,6 +26,7 @@ scores as (
 reasons as (
     {% for rank in [1, 2, 3] -%}
         select
+            definition,
             run_id,
             person_id,
             {{ rank }} as reason_rank,
@@ -38,6 +40,7 @@ reasons as (
 )
 
 select
+    definition,
     run_id,
     person_id,
     cast(reason_rank as integer) as reason_rank,

@@ -1,3 +1,3 @@
 {{ config(schema='meta') }}
 
-{{ mined_rows('model_run', columns={'run_id': 'varchar', 'started_at': 'timestamp', 'seconds': 'double'}) }}
+{{ mined_rows('model_run') }}

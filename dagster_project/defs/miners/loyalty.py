@@ -3,7 +3,8 @@
 from typing import Any
 
 from dagster_project.lib.build import Build
-from dagster_project.lib.miners import Mined, metric_metadata, miner_asset, read_panel, reason_of
+from dagster_project.lib.miner_assets import miner_asset
+from dagster_project.lib.miners import Mined, Stopwatch, metric_metadata, read_panel, run_rows
 from dagster_project.lib.model_store import ModelStore
 from dagster_project.lib.plots import retention_plot
 from mining import loyalty
@@ -12,22 +13,18 @@ from warehouse.sources.bank import Bank
 
 def mine(bank: Bank, _store: ModelStore, build: Build, _is_retraining: bool) -> Mined:
     """The index is a formula, not a fit: it is worked out anew each day."""
-    panel = read_panel(build, bank)
-    result = loyalty.fit(panel)
+    watch = Stopwatch()
+    result = loyalty.fit(read_panel(build, bank))
     frames = result.frames()
+    runs = run_rows("loyalty", build, watch, result, None)
     metadata: dict[str, Any] = {**metric_metadata(frames["metrics"]), "proof": result.proof_en}
     if len(frames["retention"]):
         metadata["retention by decile"] = retention_plot(frames["retention"])
     return Mined(
-        run_id=result.run.run_id,
-        data_hash=result.run.data_hash,
-        parameters=result.run.parameters,
-        status="refused" if result.is_refused else "published",
-        reason=reason_of(result),
-        model_as_of=build.as_of,
-        rows_in=len(panel),
+        status=str(runs["status"].iloc[0]),
+        runs=runs,
         tables={
-            "loyalty_customer": frames["customers"],
+            "loyalty_score": frames["customers"],
             "loyalty_measure": frames["measures"],
             "loyalty_retention": frames["retention"],
         },
@@ -40,9 +37,10 @@ def mine(bank: Bank, _store: ModelStore, build: Build, _is_retraining: bool) -> 
 loyalty_index = miner_asset(
     "loyalty",
     {
-        "loyalty_customer": "Index, level and measures of each person. | 每位客户的忠诚度指数、等级与度量。",
+        "loyalty_score": "Index, level and measures of each person. | 每位客户的忠诚度指数、等级与度量。",
         "loyalty_measure": "The ten measures: available or why not, weights. | 十项度量：是否可得、原因与权重。",
-        "loyalty_retention": "Next-period retention by decile of the index: the proof. | 按忠诚度十分位的下期留存（验证）。",
+        "loyalty_retention": "Next-period retention by decile of the index: the proof. | "
+        "按忠诚度十分位的下期留存（验证）。",
     },
     deps=[("features", "mining_features_customer_month")],
     check="loyalty_means_something",

@@ -1,23 +1,35 @@
 """Segments: assigned each day by the model in force, found anew by `retrain`."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from dagster_project.lib.build import Build
-from dagster_project.lib.miners import Mined, last_month, metric_metadata, miner_asset, read_panel, reason_of
+from dagster_project.lib.miner_assets import miner_asset
+from dagster_project.lib.miners import (
+    Mined,
+    Save,
+    feature_names,
+    metric_metadata,
+    model_in_force,
+    present_customers,
+    read_panel,
+)
 from dagster_project.lib.model_store import ModelStore, Promotion
 from dagster_project.lib.plots import segment_plot
 from mining import segmentation
+from mining.gates import MinerResult
 from warehouse.sources.bank import Bank
 
 FRAMES = {
     "segment": "segments",
-    "segment_assignment": "assignments",
     "segment_profile": "profile",
     "segment_event": "events",
     "segment_migration": "migration",
     "segment_drift": "drift",
+    "segment_choice": "choices",
+    "segment_column": "columns",
 }
 """Table in schema ``mined``: frame of the library's result."""
 
@@ -36,45 +48,39 @@ def previous_segments(promotion: Promotion | None) -> segmentation.PreviousSegme
 
 
 def mine(bank: Bank, store: ModelStore, build: Build, is_retraining: bool) -> Mined:
-    """Fit when asked for or when no model is in force yet; then give each person its segment."""
-    features = last_month(read_panel(build, bank))
-    promotion = store.current("segmentation")
-    result = None
-    if is_retraining or promotion is None:
-        result = segmentation.fit(features, previous=previous_segments(promotion))
+    """Give each customer the segment of the model in force."""
+    panel = read_panel(build, bank)
+    names = feature_names(build, bank)
+    features = segmentation.usual_features(panel).loc[present_customers(panel).index] if len(panel) else panel
+
+    def fit(promotion: Promotion | None) -> tuple[MinerResult, Save | None]:
+        result = segmentation.fit(features, previous=previous_segments(promotion), names=names)
         model = result.model
-        if model is not None:
-            highest = pd.DataFrame({"segment_id": [result.highest_segment_id]})
-            promotion = store.promote(
-                "segmentation",
-                result.run.run_id,
-                build.as_of,
-                {**result.frames(), "highest": highest},
-                lambda folder: segmentation.save_model(model, folder)[1].model_id,
-            )
-    if promotion is None:
-        assert result is not None  # noqa: S101 - fitted above
-        frames = result.frames()
-    else:
-        frames = promotion.frames()
-        in_force = segmentation.load_model(promotion.model_file, promotion.model_id)
-        frames["assignments"] = in_force.assign(features).assign(run_id=promotion.run_id)
-    run = frames["run"].iloc[0]
+
+        def save(folder: Path) -> str:
+            pd.DataFrame({"segment_id": [result.highest_segment_id]}).to_parquet(folder / "highest.parquet")
+            return segmentation.save_model(model, folder)[1].model_id if model is not None else ""
+
+        return result, None if model is None else save
+
+    def apply(promotion: Promotion) -> pd.DataFrame:
+        model = segmentation.load_model(promotion.model_file, promotion.model_id)
+        return model.assign(features).assign(run_id=promotion.run_id)
+
+    shown, rows = model_in_force("segmentation", store, build, is_retraining=is_retraining, fit=fit, apply=apply)
+    frames = shown.frames
     metadata: dict[str, Any] = metric_metadata(frames["metrics"])
     if len(frames["profile"]):
         metadata["segments against all"] = segment_plot(frames["segments"], frames["profile"])
-    reason = None if result is None else reason_of(result)
     return Mined(
-        run_id=run["run_id"],
-        data_hash=run["data_hash"],
-        parameters=run["parameters"],
-        status="refused" if promotion is None else "published" if reason is None else "kept",
-        reason=reason,
-        model_as_of=None if promotion is None else promotion.as_of,
-        rows_in=len(features),
-        tables={table: frames[name] for table, name in FRAMES.items()},
+        status=shown.status,
+        runs=shown.runs,
+        tables={
+            **{table: frames[name] for table, name in FRAMES.items()},
+            "segment_assignment": frames["assignments"] if rows is None else rows,
+        },
         metrics=frames["metrics"],
-        refusals=frames["refusals"] if result is None else result.frames()["refusals"],
+        refusals=shown.refusals,
         metadata=metadata,
     )
 
@@ -88,6 +94,8 @@ segments = miner_asset(
         "segment_event": "What became of the segments of the run before. | 分群的延续、新增、消失、拆分与合并。",
         "segment_migration": "Moves between segments since the run before. | 分群迁移。",
         "segment_drift": "How far the columns of a segment moved since the run before. | 分群漂移。",
+        "segment_choice": "Numbers of segments side by side: separation, stability, which was chosen. | 分群数比较。",
+        "segment_column": "Use of each feature. | 特征使用情况。",
     },
     deps=[("features", "mining_features_customer_month")],
     check="segments_are_stable",

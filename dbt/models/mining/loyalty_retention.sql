@@ -1,0 +1,1 @@
+{{ mined_rows('loyalty_retention') }}

@@ -1,0 +1,1 @@
+{{ mined_rows('segment_assignment') }}
