@@ -235,7 +235,7 @@ def record_checks(build: Build, bank: Bank, pass_name: str, results: Sequence[db
 def write_results(
     build: Build,
     bank: Bank,
-    tables: Mapping[str, pa.Table],
+    tables: Mapping[str, pa.Table | None],
     *,
     shared: Mapping[str, pa.Table],
     miner: str,
@@ -247,7 +247,7 @@ def write_results(
     build, bank
         Where.
     tables
-        Tables of this miner; each replaces what is there.
+        Tables of this miner; each replaces what is there, None takes it away.
     shared
         Rows of this miner in tables that all miners share; they replace its rows of before.
     miner
@@ -257,8 +257,11 @@ def write_results(
         connection.execute("begin")
         connection.execute("create schema if not exists mined")
         for name, frame in tables.items():
+            connection.execute(f"drop table if exists mined.{quote_name(name)}")
+            if frame is None:
+                continue
             connection.register("frame_to_write", frame)
-            connection.execute(f"create or replace table mined.{quote_name(name)} as from frame_to_write")
+            connection.execute(f"create table mined.{quote_name(name)} as from frame_to_write")
             connection.unregister("frame_to_write")
         for name, frame in shared.items():
             table = f"mined.{quote_name(name)}"

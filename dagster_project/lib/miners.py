@@ -103,7 +103,7 @@ class Mined:
     runs
         Rows of `MODEL_RUN`: the run whose results are shown, and the refused one.
     tables
-        Results by name of the table in schema ``mined``.
+        Results by name of the table in schema ``mined``; one without columns does not exist after the run.
     metrics, refusals
         As the library gives them: for the tables that all miners share.
     metadata
@@ -265,7 +265,10 @@ def write_mined(build: Build, bank: Bank, miner: str, mined: Mined) -> None:
         "model_metric": shared_rows(mined.metrics, MODEL_METRIC, miner),
         "model_refusal": shared_rows(mined.refusals, MODEL_REFUSAL, miner),
     }
-    own = {name: pa.Table.from_pandas(frame, preserve_index=False) for name, frame in mined.tables.items()}
+    own = {
+        name: pa.Table.from_pandas(frame, preserve_index=False) if len(frame.columns) else None
+        for name, frame in mined.tables.items()
+    }
     write_results(build, bank, own, shared=shared, miner=miner)
 
 

@@ -52,7 +52,9 @@ def mine(name: str, bank: Bank, store: ModelStore, build: Build, is_retraining: 
         return scores.assign(run_id=promotion.run_id)
 
     shown, rows = model_in_force(miner, store, build, is_retraining=is_retraining, fit=fit, apply=apply)
-    frames = shown.frames
+    frames = dict(shown.frames)
+    if len(frames["columns"].columns):
+        frames["columns"] = frames["columns"].assign(run_id=frames["run"]["run_id"].iloc[0])
     metadata: dict[str, Any] = metric_metadata(frames["metrics"])
     if len(frames["gain"]):
         metadata["gain and calibration"] = gain_plot(frames["gain"], frames["calibration"])
@@ -60,11 +62,8 @@ def mine(name: str, bank: Bank, store: ModelStore, build: Build, is_retraining: 
         status=shown.status,
         runs=shown.runs,
         tables={
-            f"{miner}_score": pd.DataFrame(columns=["person_id"]) if rows is None else rows,
-            **{
-                f"{miner}_{table}": frames[frame].assign(run_id=frames["run"]["run_id"].iloc[0])
-                for table, frame in FRAMES.items()
-            },
+            f"{miner}_score": pd.DataFrame() if rows is None else rows,
+            **{f"{miner}_{table}": frames[frame] for table, frame in FRAMES.items()},
         },
         metrics=frames["metrics"],
         refusals=shown.refusals,
