@@ -128,7 +128,19 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
             "select sentence_en, sentence_zh from mining.association_rule "
             "order by is_significant desc, lift desc, rule_id limit 3"
         ).fetchall()
-        runs = connection.execute("select miner, status, reason_en from mining.model_run order by all").fetchall()
+        runs = connection.execute("select miner, status, as_of, reason_en from mining.model_run order by all").fetchall()
+        segments = connection.execute(
+            "select s.name_en, s.name_zh, count(*) from mining.segment as s "
+            "inner join mining.segment_assignment as a using (run_id, segment_id) group by all order by all"
+        ).fetchall()
+        metrics = connection.execute(
+            "select miner, subject, metric, value, lower, upper from mining.model_metric "
+            "where (subject, metric) in (('model', 'auc'), ('recency_rule', 'auc'), ('model', 'retention_auc'))"
+        ).fetchall()
+        listed = connection.execute(
+            "select churn_reason_1, churn_reason_1_zh from customer.customer_profile "
+            "where churn_reason_1 is not null order by churn_probability desc, person_id limit 1"
+        ).fetchall()
         warnings = connection.execute(
             "select rule, subject, failing_count, detail_en from meta.quality "
             "where failing_count > 0 and severity <> 'info' order by all limit 8"
@@ -144,9 +156,23 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
     for english, chinese in rules:
         console.print(f"  {english}\n  {chinese}", markup=False, soft_wrap=True)
     if not rules:
-        for miner, status, reason in runs:
-            why = reason or "no combination of products is frequent and sure enough"
-            console.print(f"  none ({miner} {status}: {why})", markup=False, soft_wrap=True)
+        console.print("  none", markup=False)
+    if segments:
+        console.print("\nSegments", style="bold")
+    for english, chinese, count in segments:
+        console.print(f"  {count:>9,}  {english} | {chinese}", markup=False, soft_wrap=True)
+    if metrics:
+        console.print("\nOut of time", style="bold")
+    for miner, subject, metric, value, lower, upper in sorted(metrics):
+        interval = "" if lower is None else f" (95 % interval {lower:.3f} to {upper:.3f})"
+        console.print(f"  {miner}, {subject}: {metric} {value:.3f}{interval}", markup=False, soft_wrap=True)
+    for english, chinese in listed:
+        console.print(f"  first on the list: {english} | {chinese}", markup=False, soft_wrap=True)
+    refused = [run for run in runs if run[1] == "refused"]
+    if refused:
+        console.print("\nRefused", style="bold")
+    for miner, _, _, reason in refused:
+        console.print(f"  {miner}: {reason}", markup=False, soft_wrap=True)
     if warnings:
         console.print("\nWorth a look (all of it in meta.quality)", style="bold")
         for rule, subject, failing, detail in warnings:

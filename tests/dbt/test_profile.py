@@ -38,16 +38,16 @@ def bank(new_warehouse):
 def _mine(warehouse, run_id: str, miner: str, *, status: str, reason: str | None = None, as_of: str) -> None:
     warehouse.execute("create schema if not exists mined")
     warehouse.execute(
-        "create table if not exists mined.model_run (run_id varchar, miner varchar, status varchar, reason varchar, "
-        "as_of date, started_at timestamp, seconds double, rows_in bigint, rows_out bigint, parameters varchar, "
-        "data_hash varchar, library_versions varchar, seed bigint, window_from date, window_to date, "
-        "person_count bigint, feature_count bigint, feature_hash varchar, method_en varchar, method_zh varchar, "
+        "create table if not exists mined.model_run (run_id varchar, miner varchar, status varchar, reason_en varchar, "
+        "reason_zh varchar, as_of date, started_at timestamp, seconds double, row_count bigint, person_count bigint, "
+        "feature_count bigint, window_from varchar, window_to varchar, seed bigint, parameters varchar, "
+        "feature_hash varchar, data_hash varchar, library_versions varchar, method_en varchar, method_zh varchar, "
         "model_id varchar)"
     )
     quoted = "null" if reason is None else f"'{reason}'"
     warehouse.execute(
-        "insert into mined.model_run (run_id, miner, status, reason, as_of, rows_in, rows_out) "
-        f"values ('{run_id}', '{miner}', '{status}', {quoted}, date '{as_of}', 1, 1)"
+        "insert into mined.model_run (run_id, miner, status, reason_en, reason_zh, as_of, row_count, person_count) "
+        f"values ('{run_id}', '{miner}', '{status}', {quoted}, {quoted}, date '{as_of}', 1, 1)"
     )
 
 
@@ -71,8 +71,8 @@ def test_a_bank_that_nothing_was_mined_of_has_profiles_that_say_so(bank):
 def test_a_result_is_shown_with_its_age_and_a_refusal_with_its_reason(bank):
     person = bank.rows("select person_id from core.dim_customer order by all")[0][0]
     # churn: the model of February stands, that of March was refused
-    _mine(bank, "old", "churn", status="published", as_of="2024-02-29")
-    _mine(bank, "new", "churn", status="refused", reason="Too few left.", as_of="2024-03-31")
+    _mine(bank, "old", "churn_closure_or_drop", status="published", as_of="2024-02-29")
+    _mine(bank, "new", "churn_closure_or_drop", status="refused", reason="Too few left.", as_of="2024-03-31")
     _mine(bank, "s", "segmentation", status="refused", reason="No groups.", as_of="2024-03-31")
     reasons = ", ".join(
         f"{value} as reason_{rank}_{part}"
@@ -82,7 +82,7 @@ def test_a_result_is_shown_with_its_age_and_a_refusal_with_its_reason(bank):
         for part, value in zip(("column", "effect", "en", "zh"), values, strict=True)
     )
     bank.execute(
-        "create or replace table mined.churn_score as select "
+        "create or replace table mined.churn_closure_or_drop_score as select "
         f"'{person}' as person_id, '2024-02-29' as month_on, 'old' as run_id, 'm' as model_id, 0.25 as probability, "
         "1 as risk_rank, 1 as risk_decile, true as is_listed, 1000.0 as value_at_stake, 250.0 as expected_loss, "
         + reasons

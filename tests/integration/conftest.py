@@ -1,4 +1,4 @@
-"""A finished run of the generated bank, made once for all tests that only read it."""
+"""A finished run of a small sample bank, made once for all tests that only read it."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ def mainbank() -> Mainbank:
 @pytest.fixture(scope="session")
 def generated_home(tmp_path_factory, mainbank) -> Path:
     home = tmp_path_factory.mktemp("generated") / "home"
-    outcome = mainbank(home, "run")
+    outcome = mainbank(home, "run", "--customers", "300")
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     (home / "summary.txt").write_text(outcome.stdout)
     (home / "progress.txt").write_text(outcome.stderr)
