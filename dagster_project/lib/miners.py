@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from dagster_project.lib.build import Build, reading, write_results
 from dagster_project.lib.meta import now
+from mining.model_files import ModelFileError
 
 if TYPE_CHECKING:
     from dagster_project.lib.model_store import ModelStore, Promotion
@@ -223,6 +224,8 @@ def model_in_force(
     if promotion is not None and not is_retraining:
         try:
             rows = apply(promotion)
+        except ModelFileError:
+            raise  # a file that was changed, or of another version: a person decides
         except ValueError:
             promotion = None
     if rows is None:

@@ -128,7 +128,9 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
             "select sentence_en, sentence_zh from mining.association_rule "
             "order by is_significant desc, lift desc, rule_id limit 3"
         ).fetchall()
-        runs = connection.execute("select miner, status, as_of, reason_en from mining.model_run order by all").fetchall()
+        runs = connection.execute(
+            "select miner, status, as_of, reason_en from mining.model_run order by all"
+        ).fetchall()
         segments = connection.execute(
             "select s.name_en, s.name_zh, count(*) from mining.segment as s "
             "inner join mining.segment_assignment as a using (run_id, segment_id) group by all order by all"
