@@ -1,6 +1,7 @@
 """dbt's models as assets, its tests as their checks: one pass before the mining, one after it."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test, get_subset_sel
 from dagster_project.defs.resources import Installation
 from dagster_project.lib import dbt
 from dagster_project.lib.build import OWNERS, current_build, record_checks, row_counts
+
+PROGRESS_SECONDS = 5
+"""How often a pass says how far it is."""
 
 MINED = "tag:mined"
 """The models that read what the miners wrote: built in the second pass."""
@@ -59,8 +63,15 @@ def _run(
             context, _manifest, select, exclude, None, _translator, None
         )
 
+    done, spoken_at = 0, time.monotonic()
+
     def on_node(name: str, status: str, seconds: float) -> None:
-        context.log.debug(f"{name}: {status} ({seconds:.1f} s)")
+        # Each line is a row in Dagster's storage and takes milliseconds: one now and then, not one per node.
+        nonlocal done, spoken_at
+        done += 1
+        if time.monotonic() - spoken_at >= PROGRESS_SECONDS:
+            spoken_at = time.monotonic()
+            context.log.info(f"{done} nodes done; last {name}: {status} ({seconds:.1f} s)")
 
     bank = installation.bank
     build = current_build(installation.home)
