@@ -83,7 +83,7 @@ def typed_columns(features: pd.DataFrame) -> TypedFrame:
         held = values.notna()
         if not held.any():
             ignored[name] = "empty"
-        elif values[held].nunique() == 1 and held.all():
+        elif held.all() and (values == values.iloc[0]).all():
             ignored[name] = "constant"
         elif is_identifier(name, values, kind):
             ignored[name] = "identifier"

@@ -119,7 +119,7 @@ def own_and_past_means(values: np.ndarray, months: int) -> np.ndarray:
 def past_spreads(values: np.ndarray, months: int) -> np.ndarray:
     """Return for each cell the standard deviation of up to `months` cells before it, NaN without any."""
     mean = past_means(values, months)
-    return np.sqrt(np.maximum(past_means(values**2, months) - mean**2, 0))
+    return np.asarray(np.sqrt(np.maximum(past_means(values**2, months) - mean**2, 0)))
 
 
 def is_amount(values: np.ndarray) -> bool:

@@ -34,6 +34,9 @@ class BoostingSettings:
     ----------
     learning_rate, leaves, minimum_leaf, penalty
         Of `HistGradientBoostingClassifier`.
+    column_share
+        Share of the columns drawn for each split: many columns say nearly the same, and trees that see different ones
+        err differently.
     most_trees
         Largest number of trees tried.
     tuning_share
@@ -44,6 +47,7 @@ class BoostingSettings:
     leaves: int = 8
     minimum_leaf: int = 30
     penalty: float = 1.0
+    column_share: float = 0.2
     most_trees: int = 400
     tuning_share: float = 0.25
 
@@ -128,6 +132,7 @@ def new_boosting(settings: BoostingSettings, trees: int, seed: int) -> HistGradi
         max_leaf_nodes=settings.leaves,
         min_samples_leaf=settings.minimum_leaf,
         l2_regularization=settings.penalty,
+        max_features=settings.column_share,
         early_stopping=False,
         random_state=seed,
     )

@@ -339,7 +339,8 @@ def canonical_rows(
     same = [
         name
         for name in typed.kinds
-        if usable[name].nunique() == person_count
+        if _plain_text(usable[name].iloc[0]) == ordered["(person)"].iloc[0]
+        and usable[name].nunique() == person_count
         and (usable[name].map(_plain_text).to_numpy(dtype=object) == ordered["(person)"].to_numpy(dtype=object)).all()
     ]
     kinds = {name: kind for name, kind in typed.kinds.items() if name not in same}
@@ -637,7 +638,7 @@ def drawn_rows(rows: Rows, position: np.ndarray, settings: Settings) -> np.ndarr
     keys = rows.persons.iloc[position].astype(str)
     if rows.months is not None:
         keys = keys + "|" + rows.months.iloc[position].astype(str)
-    return position[left | (hashed_shares(keys, settings.seed, "stayers") < share)]
+    return np.asarray(position[left | (hashed_shares(keys, settings.seed, "stayers") < share)])
 
 
 def crossed_loss(raw: np.ndarray, labels: np.ndarray, halves: np.ndarray) -> float:

@@ -290,7 +290,8 @@ def _is_at_risk(bank: BankAt, past: FloatArray, definition: ChurnDefinition) -> 
         with np.errstate(invalid="ignore"):
             is_low = (past[start : end + 1] <= (1 - definition.drop) * before).all(axis=0)
         left |= is_low & (before >= definition.smallest_baseline)
-    return ~left
+    at_risk: BooleanArray = ~left
+    return at_risk
 
 
 def _mean(months: FloatArray) -> FloatArray:
