@@ -83,7 +83,7 @@ def typed_columns(features: pd.DataFrame) -> TypedFrame:
         held = values.notna()
         if not held.any():
             ignored[name] = "empty"
-        elif values[held].nunique() == 1 and held.all():
+        elif held.all() and (values == values.iloc[0]).all():
             ignored[name] = "constant"
         elif is_identifier(name, values, kind):
             ignored[name] = "identifier"
@@ -270,11 +270,22 @@ class Preparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 PREVIOUS_SUFFIX = "_previous"
+OF_ASSETS_SUFFIX = "_of_assets_ratio"
 
 
 def against_suffix(months: int) -> str:
     """Return the suffix of a column that compares a value with the own mean of the months before."""
     return f"_against_{months}m"
+
+
+def share_suffix(months: int) -> str:
+    """Return the suffix of a column that gives a value as a share of the own mean of the months before."""
+    return f"_of_{months}m_ratio"
+
+
+def spread_suffix(months: int) -> str:
+    """Return the suffix of a column that gives the own spread over the months before as a share of their mean."""
+    return f"_spread_{months}m_ratio"
 
 
 def label_pair(names: dict[str, tuple[str, str]], column: str) -> tuple[str, str]:
@@ -294,6 +305,16 @@ def label_pair(names: dict[str, tuple[str, str]], column: str) -> tuple[str, str
         english, chinese = label_pair(names, compared.group(1))
         months = compared.group(2)
         return f"{english} against the own mean of {months} months", f"{chinese}较本人前{months}个月均值"
+    shared = re.fullmatch(r"(.+)_(of|spread)_(\d+)m_ratio", column)
+    if shared:
+        english, chinese = label_pair(names, shared.group(1))
+        months = shared.group(3)
+        if shared.group(2) == "spread":
+            return f"fluctuation of {english} over {months} months", f"前{months}个月{chinese}波动率"
+        return f"{english} as a share of the own mean of {months} months", f"{chinese}占本人前{months}个月均值比例"
+    if column.endswith(OF_ASSETS_SUFFIX):
+        english, chinese = label_pair(names, column.removesuffix(OF_ASSETS_SUFFIX))
+        return f"{english} as a share of the own average assets", f"{chinese}占本人日均资产比例"
     if column.endswith(PREVIOUS_SUFFIX):
         english, chinese = label_pair(names, column.removesuffix(PREVIOUS_SUFFIX))
         return f"{english} the month before", f"上月{chinese}"

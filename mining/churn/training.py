@@ -97,6 +97,9 @@ class Settings:
         Rank correlation from which columns are explained together.
     maximum_rows
         Above it, whole persons are drawn by hash.
+    fitted_rows
+        Rows that a candidate learns from. Above it, the rows with the event stay and the others are drawn by hash:
+        next to few leavers most stayers teach nothing new. The calibration, on all rows, sets the level right.
     boosting
         Of the gradient boosting.
     campaign
@@ -119,6 +122,7 @@ class Settings:
     list_share: float = 0.1
     explain_together: float = 0.8
     maximum_rows: int = 400_000
+    fitted_rows: int = 30_000
     boosting: BoostingSettings = field(default_factory=BoostingSettings)
     campaign: CampaignValues = field(default_factory=CampaignValues)
 
@@ -335,7 +339,8 @@ def canonical_rows(
     same = [
         name
         for name in typed.kinds
-        if usable[name].nunique() == person_count
+        if _plain_text(usable[name].iloc[0]) == ordered["(person)"].iloc[0]
+        and usable[name].nunique() == person_count
         and (usable[name].map(_plain_text).to_numpy(dtype=object) == ordered["(person)"].to_numpy(dtype=object)).all()
     ]
     kinds = {name: kind for name, kind in typed.kinds.items() if name not in same}
@@ -561,33 +566,18 @@ def judged_scores(rows: Rows, splits: list[Split], settings: Settings) -> Judged
     """
     recency = recency_column(rows, splits[0], settings)
     encoded = fit_encoder(rows.typed.frame, rows.typed.kinds).encoded(rows.typed.frame)
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in (*CANDIDATES, "recency_rule")}
-    turns, counts, losses = [], [], dict.fromkeys(CANDIDATES, 0.0)
-    for number, split in enumerate(splits):
-        fitted, calibrated, judged = encoded[split.fit], encoded[split.calibrate], encoded[split.judge]
-        fitted_labels = rows.labels[split.fit]
-        tuning = hashed_shares(rows.persons.iloc[split.fit], settings.seed, "tuning")
-        is_tuning = tuning < settings.boosting.tuning_share
-        trees = best_tree_count(fitted, fitted_labels, is_tuning, settings.boosting, settings.seed)
-        counts.append(trees)
-        halves = hashed_shares(rows.persons.iloc[split.calibrate], settings.seed, "halves") < 0.5
-        own_losses = {}
-        for name in CANDIDATES:
-            estimator = (
-                fit_boosting(fitted, fitted_labels, trees, settings.boosting, settings.seed)
-                if name == "gradient_boosting"
-                else fit_logistic(fitted, fitted_labels)
-            )
-            raw = raw_probabilities(estimator, calibrated)
-            calibration = fit_calibration(raw, rows.labels[split.calibrate], halves)
-            own_losses[name] = crossed_loss(raw, rows.labels[split.calibrate], halves)
-            losses[name] += own_losses[name] * len(split.calibrate)
-            parts[name].append(calibration.apply(raw_probabilities(estimator, judged)))
-        parts["recency_rule"].append(recency_scores(rows, split, recency))
-        turns.append(
-            (number, len(split.fit), len(split.calibrate), len(split.judge), int(fitted_labels.sum()), trees,
-             own_losses["gradient_boosting"], own_losses["logistic"])
-        )  # fmt: skip
+    done = [judged_turn(rows, encoded, split, settings) for split in splits]
+    scores = {name: np.concatenate([turn.scores[name] for turn in done]) for name in CANDIDATES}
+    scores["recency_rule"] = np.concatenate([recency_scores(rows, split, recency) for split in splits])
+    losses = {
+        name: sum(turn.losses[name] * len(split.calibrate) for turn, split in zip(done, splits, strict=True))
+        for name in CANDIDATES
+    }
+    turns = [
+        (number, turn.fitted_rows, len(split.calibrate), len(split.judge), int(rows.labels[split.fit].sum()),
+         turn.trees, turn.losses["gradient_boosting"], turn.losses["logistic"])
+        for number, (turn, split) in enumerate(zip(done, splits, strict=True))
+    ]  # fmt: skip
     frame = pd.DataFrame(
         turns,
         columns=[
@@ -598,12 +588,57 @@ def judged_scores(rows: Rows, splits: list[Split], settings: Settings) -> Judged
     chosen = min(CANDIDATES, key=lambda name: (losses[name], name))
     return Judged(
         np.concatenate([split.judge for split in splits]),
-        {name: np.concatenate(held) for name, held in parts.items()},
+        scores,
         frame,
         chosen,
-        int(np.median(counts)),
+        int(np.median(frame["trees"])),
         recency,
     )
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one turn found: calibrated scores of its judged rows and log loss per candidate."""
+
+    scores: dict[str, np.ndarray]
+    losses: dict[str, float]
+    trees: int
+    fitted_rows: int
+
+
+def judged_turn(rows: Rows, encoded: np.ndarray, split: Split, settings: Settings) -> Turn:
+    """Fit both candidates on a turn's persons, calibrate them on the next and score the judged ones."""
+    drawn = drawn_rows(rows, split.fit, settings)
+    fitted, fitted_labels = encoded[drawn], rows.labels[drawn]
+    calibrated, judged = encoded[split.calibrate], encoded[split.judge]
+    tuning = hashed_shares(rows.persons.iloc[drawn], settings.seed, "tuning")
+    is_tuning = tuning < settings.boosting.tuning_share
+    trees = best_tree_count(fitted, fitted_labels, is_tuning, settings.boosting, seed=settings.seed)
+    halves = hashed_shares(rows.persons.iloc[split.calibrate], settings.seed, "halves") < 0.5
+    labels = rows.labels[split.calibrate]
+    scores, losses = {}, {}
+    for name in CANDIDATES:
+        estimator = (
+            fit_boosting(fitted, fitted_labels, trees, settings.boosting, settings.seed)
+            if name == "gradient_boosting"
+            else fit_logistic(fitted, fitted_labels)
+        )
+        raw = raw_probabilities(estimator, calibrated)
+        losses[name] = crossed_loss(raw, labels, halves)
+        scores[name] = fit_calibration(raw, labels, halves).apply(raw_probabilities(estimator, judged))
+    return Turn(scores, losses, trees, len(drawn))
+
+
+def drawn_rows(rows: Rows, position: np.ndarray, settings: Settings) -> np.ndarray:
+    """Return the rows of `position` to learn from; see `Settings.fitted_rows`."""
+    left = rows.labels[position] == 1
+    share = max(settings.fitted_rows - int(left.sum()), int(left.sum())) / max(int((~left).sum()), 1)
+    if len(position) <= settings.fitted_rows or share >= 1:
+        return position
+    keys = rows.persons.iloc[position].astype(str)
+    if rows.months is not None:
+        keys = keys + "|" + rows.months.iloc[position].astype(str)
+    return np.asarray(position[left | (hashed_shares(keys, settings.seed, "stayers") < share)])
 
 
 def crossed_loss(raw: np.ndarray, labels: np.ndarray, halves: np.ndarray) -> float:
@@ -805,10 +840,11 @@ def final_model(rows: Rows, judged: Judged, settings: Settings, run_id: str) -> 
     fitting, calibrating = fold != 0, fold == 0
     encoder = fit_encoder(rows.typed.frame, rows.typed.kinds)
     encoded = encoder.encoded(rows.typed.frame)
+    drawn = drawn_rows(rows, np.flatnonzero(fitting), settings)
     estimator = (
-        fit_boosting(encoded[fitting], rows.labels[fitting], judged.trees, settings.boosting, settings.seed)
+        fit_boosting(encoded[drawn], rows.labels[drawn], judged.trees, settings.boosting, settings.seed)
         if judged.chosen == "gradient_boosting"
-        else fit_logistic(encoded[fitting], rows.labels[fitting])
+        else fit_logistic(encoded[drawn], rows.labels[drawn])
     )
     halves = hashed_shares(rows.persons[calibrating], settings.seed, "halves") < 0.5
     raw = raw_probabilities(estimator, encoded[calibrating])
