@@ -163,7 +163,7 @@ class SelectionSettings:
     resample: int = 4000
     resample_starts: int = 10
     smallest_share: float = 0.01
-    kept_silhouette: float = 0.7
+    kept_silhouette: float = 0.6
     kept_compactness: float = 1.2
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from dagster_project.lib.build import Build
-from dagster_project.lib.miners import Mined, last_month, metric_metadata, miner_asset, read_panel, reason_of
+from dagster_project.lib.miners import Mined, metric_metadata, miner_asset, read_panel, reason_of
 from dagster_project.lib.model_store import ModelStore, Promotion
 from dagster_project.lib.plots import segment_plot
 from mining import segmentation
@@ -37,7 +37,7 @@ def previous_segments(promotion: Promotion | None) -> segmentation.PreviousSegme
 
 def mine(bank: Bank, store: ModelStore, build: Build, is_retraining: bool) -> Mined:
     """Fit when asked for or when no model is in force yet; then give each person its segment."""
-    features = last_month(read_panel(build, bank))
+    features = segmentation.usual_features(read_panel(build, bank))
     promotion = store.current("segmentation")
     result = None
     if is_retraining or promotion is None:
