@@ -3,7 +3,7 @@
 from typing import Any
 
 from dagster_project.lib.build import Build
-from dagster_project.lib.miners import Mined, metric_metadata, miner_asset, read_panel, reason_of
+from dagster_project.lib.miners import Mined, metric_metadata, miner_asset, read_outcomes, read_panel, reason_of
 from dagster_project.lib.model_store import ModelStore
 from dagster_project.lib.plots import retention_plot
 from mining import loyalty
@@ -13,7 +13,7 @@ from warehouse.sources.bank import Bank
 def mine(bank: Bank, _store: ModelStore, build: Build, _is_retraining: bool) -> Mined:
     """The index is a formula, not a fit: it is worked out anew each day."""
     panel = read_panel(build, bank)
-    result = loyalty.fit(panel)
+    result = loyalty.fit(panel, outcomes=read_outcomes(build, bank))
     frames = result.frames()
     metadata: dict[str, Any] = {**metric_metadata(frames["metrics"]), "proof": result.proof_en}
     if len(frames["retention"]):
@@ -42,9 +42,10 @@ loyalty_index = miner_asset(
     {
         "loyalty_customer": "Index, level and measures of each person. | 每位客户的忠诚度指数、等级与度量。",
         "loyalty_measure": "The ten measures: available or why not, weights. | 十项度量：是否可得、原因与权重。",
-        "loyalty_retention": "Next-period retention by decile of the index: the proof. | 按忠诚度十分位的下期留存（验证）。",
+        "loyalty_retention": "Next-period retention by decile of the index: the proof. | "
+        "按忠诚度十分位的下期留存（验证）。",
     },
-    deps=[("features", "mining_features_customer_month")],
+    deps=[("features", "mining_features_customer_month"), ("features", "customer_month_outcome")],
     check="loyalty_means_something",
     check_description="Enough measures and customers, and retention rises with the index. | "
     "度量与客户足够，且留存随指数上升。",
