@@ -13,6 +13,8 @@ from sklearn.metrics import davies_bouldin_score, silhouette_samples
 
 UNSTABLE_BELOW, STABLE_ABOVE = 0.60, 0.75
 """Bounds of the bootstrap Jaccard similarity of a cluster (Hennig 2007)."""
+STABILITY_ERROR = 0.05
+"""About the standard error of a similarity that is a mean over 20 resamples (their deviation is some 0.2)."""
 
 
 def new_clusters(count: int, starts: int, seed: int) -> KMeans:
@@ -148,7 +150,7 @@ class SelectionSettings:
     draws, resample, resample_starts
         Bootstrap resamples per number of segments, rows in each, and starts of k-means in each.
     smallest_share
-        Smallest share of persons in a segment.
+        Smallest share of persons in a segment; fewer are for a list of persons, not for a campaign or a product.
     kept_silhouette
         Share of the best silhouette that a finer solution must keep.
     kept_compactness
@@ -160,11 +162,11 @@ class SelectionSettings:
     sample: int = 2000
     starts: int = 20
     draws: int = 20
-    resample: int = 4000
-    resample_starts: int = 10
-    smallest_share: float = 0.01
+    resample: int = 10_000
+    resample_starts: int = 5
+    smallest_share: float = 0.05
     kept_silhouette: float = 0.6
-    kept_compactness: float = 1.2
+    kept_compactness: float = 1.25
 
 
 def compared_counts(
@@ -184,7 +186,7 @@ def compared_counts(
     Notes
     -----
     The rule: the finest solution that is stable and gives up little. Tiny and unstable solutions (a cluster below
-    0.60) are out; those with *every* cluster stable (above 0.75) go first. The best silhouette and the best
+    0.60) are out; those with *every* cluster stable (above 0.75, less the sampling error) go first. The best silhouette and the best
     Davies-Bouldin index among them are the measure: the largest number of segments that keeps
     `kept_silhouette` of the one and stays within `kept_compactness` times the other is chosen. The highest
     silhouette itself would nearly always be the coarsest solution, which says the least.
@@ -221,7 +223,7 @@ def compared_counts(
         ],
     )
     is_large = table["smallest_ratio"] >= settings.smallest_share
-    is_admissible = is_large & (table["lowest_stability"] > STABLE_ABOVE)
+    is_admissible = is_large & (table["lowest_stability"] > STABLE_ABOVE - STABILITY_ERROR)
     if not is_admissible.any():
         is_admissible = is_large & (table["lowest_stability"] >= UNSTABLE_BELOW)
     best = table.loc[is_admissible]

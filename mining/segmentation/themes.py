@@ -26,7 +26,7 @@ class Theme:
 
 
 BANK_THEMES = (
-    Theme("life_stage", (("age",),), 4.0),
+    Theme("life_stage", (("age",),), 5.0),
     Theme("value", (("inflow_3m", "outflow_3m"), ("aum_average", "aum_end")), 2.0),
     Theme("behaviour", (("counter_share_3m", "digital_share_3m"),), 1.0),
 )
@@ -52,7 +52,7 @@ def theme_columns(themes: Sequence[Theme], usable: Sequence[str]) -> dict[str, f
     Examples
     --------
     >>> theme_columns(BANK_THEMES, ["age", "aum_end", "digital_share_3m", "products_held"])
-    {'age': 2.0, 'aum_end': 1.4142135623730951, 'digital_share_3m': 1.0}
+    {'age': 2.23606797749979, 'aum_end': 1.4142135623730951, 'digital_share_3m': 1.0}
     """
     weights: dict[str, float] = {}
     for theme in themes:
