@@ -110,7 +110,9 @@ def main(seeds: list[int]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             found = segment_figures(seed_bank(Path(folder), seed))
         figures = asdict(found) | {"ratio": found.ratio, "gaussian_ratio": found.gaussian_ratio}
-        words = [f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in figures.items()]
+        words = [
+            f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in figures.items()
+        ]
         sys.stdout.write("  ".join(words) + "\n")
 
 

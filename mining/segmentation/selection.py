@@ -166,7 +166,7 @@ class SelectionSettings:
     resample_starts: int = 5
     smallest_share: float = 0.05
     kept_silhouette: float = 0.6
-    kept_compactness: float = 1.25
+    kept_compactness: float = 1.3
 
 
 def compared_counts(
@@ -186,8 +186,8 @@ def compared_counts(
     Notes
     -----
     The rule: the finest solution that is stable and gives up little. Tiny and unstable solutions (a cluster below
-    0.60) are out; those with *every* cluster stable (above 0.75, less the sampling error) go first. The best silhouette and the best
-    Davies-Bouldin index among them are the measure: the largest number of segments that keeps
+    0.60) are out; those with *every* cluster stable (above 0.75, less the sampling error) go first. The best
+    silhouette and the best Davies-Bouldin index among them are the measure: the largest number of segments that keeps
     `kept_silhouette` of the one and stays within `kept_compactness` times the other is chosen. The highest
     silhouette itself would nearly always be the coarsest solution, which says the least.
     """
