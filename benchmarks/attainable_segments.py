@@ -1,9 +1,11 @@
 """How well the segments agree with the true groups, against oracles that know the groups' parameters.
 
 The oracles see what the miner's k-means sees: the same customers, the same columns, prepared by the fitted pipeline.
-They know the true groups' parameters there: the *nearest centre* oracle the eight means, and so where k-means would have
-to put its centres; the *Gaussian* oracle the means, covariances and shares, and so curved boundaries that no k-means can
-draw. Neither is a bound for other columns or other months. Run `python -m benchmarks.attainable_segments [SEED ...]`.
+They know the true groups' parameters there: the *nearest centre* oracle the eight means, and so where k-means would
+have to put its centres; the *Gaussian* oracle the means, covariances and shares, and so curved boundaries that no
+k-means can draw. Neither is a bound for other columns or other months.
+
+Run `python -m benchmarks.attainable_segments [SEED ...]`.
 """
 
 from __future__ import annotations

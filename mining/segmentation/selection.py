@@ -13,8 +13,6 @@ from sklearn.metrics import davies_bouldin_score, silhouette_samples
 
 UNSTABLE_BELOW, STABLE_ABOVE = 0.60, 0.75
 """Bounds of the bootstrap Jaccard similarity of a cluster (Hennig 2007)."""
-STABILITY_ERROR = 0.05
-"""About the standard error of a similarity that is a mean over 20 resamples (their deviation is some 0.2)."""
 
 
 def new_clusters(count: int, starts: int, seed: int) -> KMeans:
@@ -186,7 +184,7 @@ def compared_counts(
     Notes
     -----
     The rule: the finest solution that is stable and gives up little. Tiny and unstable solutions (a cluster below
-    0.60) are out; those with *every* cluster stable (above 0.75, less the sampling error) go first. The best
+    0.60) are out; those with *every* cluster stable (above 0.75) go first. The best
     silhouette and the best Davies-Bouldin index among them are the measure: the largest number of segments that keeps
     `kept_silhouette` of the one and stays within `kept_compactness` times the other is chosen. The highest
     silhouette itself would nearly always be the coarsest solution, which says the least.
@@ -223,7 +221,7 @@ def compared_counts(
         ],
     )
     is_large = table["smallest_ratio"] >= settings.smallest_share
-    is_admissible = is_large & (table["lowest_stability"] > STABLE_ABOVE - STABILITY_ERROR)
+    is_admissible = is_large & (table["lowest_stability"] > STABLE_ABOVE)
     if not is_admissible.any():
         is_admissible = is_large & (table["lowest_stability"] >= UNSTABLE_BELOW)
     best = table.loc[is_admissible]
