@@ -58,12 +58,13 @@ def loyalty_figures(bank: SeedBank) -> LoyaltyFigures:
     if result.is_refused or not result.is_proven:
         raise RuntimeError(result.proof_en)
     metrics = result.metrics.loc[result.metrics["subject"] == "model"].set_index("metric")
+    values, lower = metrics["value"].astype(float), metrics["lower"].astype(float)
     retention = result.retention.sort_values("loyalty_decile")["retention_ratio"]
     return LoyaltyFigures(
         bank.seed,
-        float(metrics.loc["retention_spearman", "value"]),
-        float(metrics.loc["retention_auc", "value"]),
-        float(metrics.loc["retention_auc", "lower"]),
+        float(values["retention_spearman"]),
+        float(values["retention_auc"]),
+        float(lower["retention_auc"]),
         float(retention.iloc[0]),
         float(retention.iloc[-1]),
         seconds,
