@@ -367,6 +367,10 @@ COLUMN_LABELS: dict[str, tuple[str, str]] = {
     "age": ("age", "年龄"),
     "atm_transactions_3m": ("number of ATM transactions in 3 months", "近3个月ATM交易笔数"),
     "aum_average": ("average assets", "月日均资产"),
+    "aum_average_halved_12m_ratio": (
+        "share of the last 12 months in which assets had halved",
+        "近12个月中资产减半的月份占比",
+    ),
     "aum_change_3m_ratio": ("change of assets over 3 months", "近3个月资产变动率"),
     "aum_end": ("assets at month end", "月末资产"),
     "branch_transactions_3m": ("number of branch transactions in 3 months", "近3个月网点交易笔数"),

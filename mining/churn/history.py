@@ -27,6 +27,9 @@ SMALLEST_AMOUNT = 100.0
 ASSETS = "aum_average"
 ASSET_MONTHS = 3
 """Months, with the own one, whose mean is what amounts are compared with: the baseline of `ClosureOrDrop`."""
+LONG_MONTHS = 12
+"""A whole year: amounts that are high for the season or for once come back to the mean of a year."""
+HALVED = "aum_average_halved_12m_ratio"
 
 
 def with_history(panel: pd.DataFrame, months: int = 6, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -39,9 +42,10 @@ def with_history(panel: pd.DataFrame, months: int = 6, columns: Sequence[str] | 
     months
         Length of the past: ``<column>_against_<months>m`` is the value less the mean of the `months` months before
         (as many as there are), ``<column>_previous`` the value of the month before. Amounts of money have
-        ``<column>_of_<months>m_ratio`` as well, the value over that mean, because a loss counts by its share; and,
-        where the panel has `aum_average`, ``<column>_of_assets_ratio``, the value over the own mean assets of three
-        months, and ``aum_average_spread_<months>m_ratio``, how much these usually vary.
+        ``<column>_of_<months>m_ratio`` as well, the value over that mean, because a loss counts by its share, and the
+        same over a year. Where the panel has `aum_average`: ``<column>_of_assets_ratio``, an amount over the own mean
+        assets of three months; ``aum_average_spread_<months>m_ratio`` and over a year, how much assets usually vary;
+        and ``aum_average_halved_12m_ratio``, in how many months of a year they fell to half within three.
     columns
         Columns to compare; by default every numeric column that changes by different amounts (an age or a tenure
         only counts on and is left out).
@@ -93,10 +97,15 @@ def with_history(panel: pd.DataFrame, months: int = 6, columns: Sequence[str] | 
         added[f"{name}{against_suffix(months)}"] = (own - mean)[row, column]
         if columns is None and is_amount(own):
             added[f"{name}{share_suffix(months)}"] = shares(own, mean)[row, column]
+            added[f"{name}{share_suffix(LONG_MONTHS)}"] = shares(own, past_means(own, LONG_MONTHS))[row, column]
             if assets is not None:
                 added[f"{name}{OF_ASSETS_SUFFIX}"] = shares(own, assets)[row, column]
         if columns is None and name == ASSETS:
             added[f"{name}{spread_suffix(months)}"] = shares(past_spreads(own, months), mean)[row, column]
+            year = past_means(own, LONG_MONTHS)
+            added[f"{name}{spread_suffix(LONG_MONTHS)}"] = shares(past_spreads(own, LONG_MONTHS), year)[row, column]
+            if assets is not None:
+                added[HALVED] = past_means(halved(own, assets), LONG_MONTHS)[row, column]
     return pd.concat([panel, pd.DataFrame(added, index=panel.index)], axis=1)
 
 
@@ -120,6 +129,15 @@ def past_spreads(values: np.ndarray, months: int) -> np.ndarray:
     """Return for each cell the standard deviation of up to `months` cells before it, NaN without any."""
     mean = past_means(values, months)
     return np.asarray(np.sqrt(np.maximum(past_means(values**2, months) - mean**2, 0)))
+
+
+def halved(values: np.ndarray, baseline: np.ndarray) -> np.ndarray:
+    """Return 1 where a cell is at most half of the baseline before its own three months, 0 elsewhere, NaN unknown."""
+    found = np.full(values.shape, np.nan)
+    now, before = values[:, ASSET_MONTHS + 1 :], baseline[:, : -ASSET_MONTHS - 1]
+    is_known = np.isfinite(now) & np.isfinite(before)
+    found[:, ASSET_MONTHS + 1 :] = np.where(is_known, now <= 0.5 * before, np.nan)
+    return found
 
 
 def is_amount(values: np.ndarray) -> bool:

@@ -43,12 +43,12 @@ class BoostingSettings:
         Share of training persons on which the number of trees is found.
     """
 
-    learning_rate: float = 0.1
+    learning_rate: float = 0.05
     leaves: int = 8
-    minimum_leaf: int = 30
+    minimum_leaf: int = 100
     penalty: float = 1.0
-    column_share: float = 0.2
-    most_trees: int = 400
+    column_share: float = 0.15
+    most_trees: int = 500
     tuning_share: float = 0.25
 
 

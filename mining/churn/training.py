@@ -62,6 +62,8 @@ from mining.preparation import COLUMN_LABELS, TypedFrame, fit_encoder, label_pai
 
 RECENCY_NAME = re.compile(r"(since_last|recency|inactive)", re.IGNORECASE)
 CANDIDATES = ("gradient_boosting", "logistic")
+CALIBRATING_EVENTS = 600
+"""Leavers that calibrate are enough: a calibration has two numbers to learn. The rest of their fold fits."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,12 @@ class Settings:
     seed
         Seed of splits, trees and resamples.
     folds
-        Person folds; in turn one is judged, the next calibrates, the others fit.
+        Person folds; in turn one is judged, persons of the next calibrate, the others fit.
     test_share
-        Share of the as-of months (the latest) that judge, at least one.
+        Share of the as-of months (the latest) that judge, at least one. Each is judged by candidates fitted on what
+        was known by then, as the pipeline would have done.
     label_months
-        Months from as-of until a label is known (gap + window): fitted months end this long before the first
-        judging month.
+        Months from as-of until a label is known (gap + window): fitted months end this long before the judged one.
     replicates
         Bootstrap resamples of persons per interval.
     minimum_persons, minimum_event_persons, minimum_test_events
@@ -107,8 +109,8 @@ class Settings:
     """
 
     seed: int = 20240601
-    folds: int = 5
-    test_share: float = 0.25
+    folds: int = 4
+    test_share: float = 0.1
     label_months: int = 4
     replicates: int = 200
     minimum_persons: int = 1000
@@ -206,6 +208,7 @@ class Rows:
 class Split:
     """Row positions of one turn: fit, calibrate, judge; no person in two of them."""
 
+    fold: int
     fit: np.ndarray
     calibrate: np.ndarray
     judge: np.ndarray
@@ -506,10 +509,10 @@ def judged_columns(rows: Rows, settings: Settings) -> tuple[pd.DataFrame, list[t
 
 def person_splits(rows: Rows, settings: Settings) -> tuple[list[Split], list[Refusal]]:
     """Return the turns of the evaluation, or why there are none."""
-    share = hashed_shares(rows.persons, settings.seed, "folds")
-    fold = (share * settings.folds).astype(int)
+    fold, is_calibrating = person_folds(rows, settings)
     may_fit = np.ones(len(fold), dtype=bool)
     may_judge = np.ones(len(fold), dtype=bool)
+    turns = [(may_fit, may_judge)]
     if rows.months is not None and rows.months.nunique() > 1:
         moments = pd.to_datetime(rows.months)
         number = (moments.dt.year * 12 + moments.dt.month).to_numpy()
@@ -517,6 +520,9 @@ def person_splits(rows: Rows, settings: Settings) -> tuple[list[Split], list[Ref
         first_judged = distinct[-max(1, round(settings.test_share * len(distinct)))]
         may_judge = number >= first_judged
         may_fit = number + settings.label_months <= first_judged
+        turns = [
+            (number + settings.label_months <= month, number == month) for month in distinct[distinct >= first_judged]
+        ]
         fit_months = len(np.unique(number[may_fit]))
         if fit_months < settings.minimum_fit_months:
             return [], [
@@ -546,16 +552,26 @@ def person_splits(rows: Rows, settings: Settings) -> tuple[list[Split], list[Ref
             )
         ]
     splits = []
-    for turn in range(settings.folds):
-        following = (turn + 1) % settings.folds
-        splits.append(
+    for judged in range(settings.folds):
+        calibrates = (fold == (judged + 1) % settings.folds) & is_calibrating
+        fits = (fold != judged) & ~calibrates
+        splits += [
             Split(
-                np.flatnonzero(may_fit & (fold != turn) & (fold != following)),
-                np.flatnonzero(may_fit & (fold == following)),
-                np.flatnonzero(may_judge & (fold == turn)),
+                judged,
+                np.flatnonzero(is_known & fits),
+                np.flatnonzero(is_known & calibrates),
+                np.flatnonzero(is_judged & (fold == judged)),
             )
-        )
+            for is_known, is_judged in turns
+        ]
     return splits, []
+
+
+def person_folds(rows: Rows, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """Return the fold of each row's person, and whether the person calibrates when the fold before is judged."""
+    fold = (hashed_shares(rows.persons, settings.seed, "folds") * settings.folds).astype(int)
+    share = CALIBRATING_EVENTS * settings.folds / max(int(rows.labels.sum()), 1)
+    return fold, hashed_shares(rows.persons, settings.seed, "calibration") < share
 
 
 def judged_scores(rows: Rows, splits: list[Split], settings: Settings) -> Judged:
@@ -566,7 +582,9 @@ def judged_scores(rows: Rows, splits: list[Split], settings: Settings) -> Judged
     """
     recency = recency_column(rows, splits[0], settings)
     encoded = fit_encoder(rows.typed.frame, rows.typed.kinds).encoded(rows.typed.frame)
-    done = [judged_turn(rows, encoded, split, settings) for split in splits]
+    done: list[Turn] = []
+    for split in splits:
+        done.append(judged_turn(rows, encoded, split, settings, done[0].trees if done else None))
     scores = {name: np.concatenate([turn.scores[name] for turn in done]) for name in CANDIDATES}
     scores["recency_rule"] = np.concatenate([recency_scores(rows, split, recency) for split in splits])
     losses = {
@@ -574,9 +592,9 @@ def judged_scores(rows: Rows, splits: list[Split], settings: Settings) -> Judged
         for name in CANDIDATES
     }
     turns = [
-        (number, turn.fitted_rows, len(split.calibrate), len(split.judge), int(rows.labels[split.fit].sum()),
+        (split.fold, turn.fitted_rows, len(split.calibrate), len(split.judge), int(rows.labels[split.fit].sum()),
          turn.trees, turn.losses["gradient_boosting"], turn.losses["logistic"])
-        for number, (turn, split) in enumerate(zip(done, splits, strict=True))
+        for turn, split in zip(done, splits, strict=True)
     ]  # fmt: skip
     frame = pd.DataFrame(
         turns,
@@ -606,14 +624,18 @@ class Turn:
     fitted_rows: int
 
 
-def judged_turn(rows: Rows, encoded: np.ndarray, split: Split, settings: Settings) -> Turn:
-    """Fit both candidates on a turn's persons, calibrate them on the next and score the judged ones."""
+def judged_turn(rows: Rows, encoded: np.ndarray, split: Split, settings: Settings, trees: int | None) -> Turn:
+    """Fit both candidates on a turn's persons, calibrate them on others and score the judged ones.
+
+    The number of trees is found in the first turn (`trees` is None) and kept for the others.
+    """
     drawn = drawn_rows(rows, split.fit, settings)
     fitted, fitted_labels = encoded[drawn], rows.labels[drawn]
     calibrated, judged = encoded[split.calibrate], encoded[split.judge]
-    tuning = hashed_shares(rows.persons.iloc[drawn], settings.seed, "tuning")
-    is_tuning = tuning < settings.boosting.tuning_share
-    trees = best_tree_count(fitted, fitted_labels, is_tuning, settings.boosting, seed=settings.seed)
+    if trees is None:
+        tuning = hashed_shares(rows.persons.iloc[drawn], settings.seed, "tuning")
+        is_tuning = tuning < settings.boosting.tuning_share
+        trees = best_tree_count(fitted, fitted_labels, is_tuning, settings.boosting, seed=settings.seed)
     halves = hashed_shares(rows.persons.iloc[split.calibrate], settings.seed, "halves") < 0.5
     labels = rows.labels[split.calibrate]
     scores, losses = {}, {}
@@ -835,9 +857,10 @@ def judged_tables(rows: Rows, judged: Judged, run_id: str) -> dict[str, pd.DataF
 
 
 def final_model(rows: Rows, judged: Judged, settings: Settings, run_id: str) -> ChurnModel:
-    """Return the model that is published: the chosen candidate, fitted on all months, calibrated on one fold."""
-    fold = (hashed_shares(rows.persons, settings.seed, "folds") * settings.folds).astype(int)
-    fitting, calibrating = fold != 0, fold == 0
+    """Return the model that is published: the chosen candidate, fitted on all months, calibrated on other persons."""
+    fold, is_calibrating = person_folds(rows, settings)
+    calibrating = (fold == 0) & is_calibrating
+    fitting = ~calibrating
     encoder = fit_encoder(rows.typed.frame, rows.typed.kinds)
     encoded = encoder.encoded(rows.typed.frame)
     drawn = drawn_rows(rows, np.flatnonzero(fitting), settings)

@@ -119,15 +119,17 @@ def test_no_person_is_on_two_sides_and_fitted_months_end_before_judged_months_be
     rows = canonical_rows(features, left, persons, months)
     splits, refusals = person_splits(rows, QUICK)
     assert refusals == []
-    judged_persons = set()
+    judged = []
     for split in splits:
         sides = [set(rows.persons.iloc[part]) for part in (split.fit, split.calibrate, split.judge)]
         assert not sides[0] & sides[1] and not sides[0] & sides[2] and not sides[1] & sides[2]  # noqa: PT018
         last_fitted = pd.Period(rows.months.iloc[np.append(split.fit, split.calibrate)].max(), "M")
         first_judged = pd.Period(rows.months.iloc[split.judge].min(), "M")
         assert (first_judged - last_fitted).n >= QUICK.label_months
-        judged_persons |= sides[2]
-    assert judged_persons == set(rows.persons[rows.months >= str(first_judged)])
+        assert rows.months.iloc[split.judge].nunique() == 1  # each month is judged by what was known by then
+        judged += split.judge.tolist()
+    first = rows.months.iloc[judged].min()
+    assert sorted(judged) == np.flatnonzero(rows.months >= first).tolist()
 
 
 def test_a_person_s_fold_does_not_depend_on_who_else_is_there(over_time):

@@ -1,20 +1,12 @@
-"""Whether customers with a higher loyalty index stay more often, on sample banks of several seeds.
-
-Run `python -m benchmarks.attainable_loyalty [SEED ...]`.
-"""
+"""Whether customers with a higher loyalty index stay more often."""
 
 from __future__ import annotations
 
-import sys
-import tempfile
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-from benchmarks.attainable import SeedBank, seed_bank
+from benchmarks.ceilings.bank import SeedBank
 from mining import loyalty
-
-SEEDS = (1, 2, 3, 4, 5)
 
 
 @dataclass(frozen=True)
@@ -69,16 +61,3 @@ def loyalty_figures(bank: SeedBank) -> LoyaltyFigures:
         float(retention.iloc[-1]),
         seconds,
     )
-
-
-def main(seeds: list[int]) -> None:
-    """Print the figures of banks of these seeds."""
-    for seed in seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            found = loyalty_figures(seed_bank(Path(folder), seed))
-        words = [f"{key} {value:.3f}" if key != "seed" else f"{key} {value}" for key, value in asdict(found).items()]
-        sys.stdout.write("  ".join(words) + "\n")
-
-
-if __name__ == "__main__":
-    main([int(text) for text in sys.argv[1:]] or list(SEEDS))

@@ -2,28 +2,23 @@
 
 The ceiling is the share of possible futures, lived on from the customers' true state at the as-of month, in which the
 evaluated definition comes true. Model and ceiling are judged on the same customers and months, against what happened.
-Run `python -m benchmarks.attainable_churn [SEED ...]`.
 """
 
 from __future__ import annotations
 
-import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.attainable import CUSTOMERS, MONTHS, SeedBank, seed_bank
+from benchmarks.ceilings.bank import CUSTOMERS, MONTHS, SeedBank
 from mining import churn
 from mining.metrics import ScoreCounts, area_under_curve, calibration_slope, count_scores, lift_at
 from warehouse.sample_bank.futures import ChurnDefinition, churn_chances
 from warehouse.sample_bank.simulation import BankSettings, state_at
 
 FUTURES = 200
-SEEDS = (1,)
 
 
 @dataclass(frozen=True)
@@ -123,25 +118,3 @@ def ceiling(settings: BankSettings, month_on: str, futures: int) -> pd.DataFrame
             "chance": chances.in_outcome,
         }
     )
-
-
-def attained_table(found: list[ChurnAttained]) -> str:
-    """The figures as a table, one line per bank."""
-    lines = [f"{'seed':>4} {'events':>6} {'AUC':>7} {'ceiling':>7} {'ratio':>6} {'slope':>6} "
-             f"{'lift':>6} {'ceiling':>7} {'ratio':>6} {'fit s':>6}"]  # fmt: skip
-    lines += [
-        f"{one.seed:>4} {one.events:>6,} {one.auc:>7.4f} {one.auc_ceiling:>7.4f} {one.auc_ratio:>6.3f} "
-        f"{one.slope:>6.3f} {one.lift:>6.2f} {one.lift_ceiling:>7.2f} {one.lift_ratio:>6.3f} {one.seconds:>6.0f}"
-        for one in found
-    ]
-    return "\n".join(lines)
-
-
-def main() -> None:
-    seeds = [int(word) for word in sys.argv[1:]] or list(SEEDS)
-    with tempfile.TemporaryDirectory() as folder:
-        print(attained_table([churn_attained(seed_bank(Path(folder) / str(seed), seed)) for seed in seeds]))
-
-
-if __name__ == "__main__":
-    main()

@@ -4,17 +4,12 @@ The oracles see what the miner's k-means sees: the same customers, the same colu
 They know the true groups' parameters there: the *nearest centre* oracle the eight means, and so where k-means would
 have to put its centres; the *Gaussian* oracle the means, covariances and shares, and so curved boundaries that no
 k-means can draw. Neither is a bound for other columns or other months.
-
-Run `python -m benchmarks.attainable_segments [SEED ...]`.
 """
 
 from __future__ import annotations
 
-import sys
-import tempfile
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -22,10 +17,9 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestCentroid
 
-from benchmarks.attainable import SeedBank, seed_bank
+from benchmarks.ceilings.bank import SeedBank
+from dagster_project.lib.miners import present_customers
 from mining import segmentation
-
-SEEDS = (1, 2, 3, 4, 5)
 
 
 @dataclass(frozen=True)
@@ -82,7 +76,7 @@ def segment_figures(bank: SeedBank) -> SegmentFigures:
         When the segmentation was refused.
     """
     start = time.monotonic()
-    features = segmentation.usual_features(bank.panel)
+    features = segmentation.usual_features(bank.panel).loc[present_customers(bank.panel).index]
     result = segmentation.fit(features)
     seconds = time.monotonic() - start
     if result.model is None:
@@ -104,19 +98,3 @@ def segment_figures(bank: SeedBank) -> SegmentFigures:
         float(result.segments["stability"].min()),
         seconds,
     )
-
-
-def main(seeds: list[int]) -> None:
-    """Print the figures of banks of these seeds."""
-    for seed in seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            found = segment_figures(seed_bank(Path(folder), seed))
-        figures = asdict(found) | {"ratio": found.ratio, "gaussian_ratio": found.gaussian_ratio}
-        words = [
-            f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in figures.items()
-        ]
-        sys.stdout.write("  ".join(words) + "\n")
-
-
-if __name__ == "__main__":
-    main([int(text) for text in sys.argv[1:]] or list(SEEDS))
