@@ -77,8 +77,9 @@ class Settings:
     folds
         Person folds; in turn one is judged, persons of the next calibrate, the others fit.
     test_share
-        Share of the as-of months (the latest) that judge, at least one. Each is judged by candidates fitted on what
-        was known by then, as the pipeline would have done.
+        Share of the as-of months (the latest) that judge: the smaller one if twice `minimum_test_events` left in
+        them, else more, up to the larger one; at least one month. Each is judged by candidates fitted on what was
+        known by then, as the pipeline would have done.
     label_months
         Months from as-of until a label is known (gap + window): fitted months end this long before the judged one.
     replicates
@@ -110,7 +111,7 @@ class Settings:
 
     seed: int = 20240601
     folds: int = 4
-    test_share: float = 0.1
+    test_share: tuple[float, float] = (0.1, 0.25)
     label_months: int = 4
     replicates: int = 200
     minimum_persons: int = 1000
@@ -517,7 +518,12 @@ def person_splits(rows: Rows, settings: Settings) -> tuple[list[Split], list[Ref
         moments = pd.to_datetime(rows.months)
         number = (moments.dt.year * 12 + moments.dt.month).to_numpy()
         distinct = np.unique(number)
-        first_judged = distinct[-max(1, round(settings.test_share * len(distinct)))]
+        fewest_months, most_months = (max(1, round(share * len(distinct))) for share in settings.test_share)
+        for count in range(fewest_months, most_months + 1):
+            first_judged = distinct[-count]
+            left = rows.persons[(number >= first_judged) & (rows.labels == 1)]
+            if left.nunique() >= 2 * settings.minimum_test_events:
+                break
         may_judge = number >= first_judged
         may_fit = number + settings.label_months <= first_judged
         turns = [
