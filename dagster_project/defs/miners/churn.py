@@ -55,9 +55,10 @@ def mine(name: str, bank: Bank, store: ModelStore, build: Build, is_retraining: 
     frames = dict(shown.frames)
     if len(frames["columns"].columns):
         frames["columns"] = frames["columns"].assign(run_id=frames["run"]["run_id"].iloc[0])
-    metadata: dict[str, Any] = metric_metadata(frames["metrics"])
+    metadata: dict[str, Any] = {}
     if len(frames["gain"]):
         metadata["gain and calibration"] = gain_plot(frames["gain"], frames["calibration"])
+    metadata |= metric_metadata(frames["metrics"])
     return Mined(
         status=shown.status,
         runs=shown.runs,

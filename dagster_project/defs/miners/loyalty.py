@@ -17,9 +17,10 @@ def mine(bank: Bank, _store: ModelStore, build: Build, _is_retraining: bool) -> 
     result = loyalty.fit(read_panel(build, bank), outcomes=read_outcomes(build, bank))
     frames = result.frames()
     runs = run_rows("loyalty", build, watch, result, None)
-    metadata: dict[str, Any] = {**metric_metadata(frames["metrics"]), "proof": result.proof_en}
+    metadata: dict[str, Any] = {"proof": result.proof_en}
     if len(frames["retention"]):
         metadata["retention by decile"] = retention_plot(frames["retention"])
+    metadata |= metric_metadata(frames["metrics"])
     return Mined(
         status=str(runs["status"].iloc[0]),
         runs=runs,
