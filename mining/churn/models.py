@@ -22,6 +22,7 @@ from mining.preparation import Encoder, Preparation
 MODEL_FORMAT = 1
 ISOTONIC_MINIMUM_EVENTS = 1000
 """Below this many events isotonic regression overfits (Niculescu-Mizil and Caruana 2005 put it near 1,000)."""
+TREE_TOLERANCE = 0.005
 ISOTONIC_MINIMUM_GAIN = 0.005
 """Isotonic replaces the sigmoid only when it lowers the log loss on other persons by this share."""
 
@@ -146,9 +147,11 @@ def best_tree_count(
     *,
     seed: int,
 ) -> int:
-    """Return the number of trees with the lowest log loss on the tuning persons.
+    """Return the fewest trees whose log loss on the tuning persons is near the lowest.
 
-    The number tried is doubled until the loss has passed its lowest point.
+    The tuning persons are seen in the same months as the others. What the last trees still gain on them belongs to
+    these months and is gone in later ones, so a loss within `TREE_TOLERANCE` of the lowest is as good. The number tried
+    is doubled until the loss has passed its lowest point.
     """
     if labels[is_tuning].sum() < 5 or labels[~is_tuning].sum() < 5:
         return min(100, settings.most_trees)
@@ -161,9 +164,8 @@ def best_tree_count(
             losses = [
                 log_loss(labels[is_tuning], staged[:, 1]) for staged in model.staged_predict_proba(encoded[is_tuning])
             ]
-            best = int(np.argmin(losses)) + 1
-            if best < 0.8 * trees or trees == settings.most_trees:
-                return best
+            if np.argmin(losses) + 1 < 0.8 * trees or trees == settings.most_trees:
+                return int(np.argmax(np.array(losses) <= min(losses) * (1 + TREE_TOLERANCE))) + 1
             trees = min(2 * trees, settings.most_trees)
 
 

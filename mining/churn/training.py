@@ -62,7 +62,7 @@ from mining.preparation import COLUMN_LABELS, TypedFrame, fit_encoder, label_pai
 
 RECENCY_NAME = re.compile(r"(since_last|recency|inactive)", re.IGNORECASE)
 CANDIDATES = ("gradient_boosting", "logistic")
-CALIBRATING_EVENTS = 600
+CALIBRATING_EVENTS = 400
 """Leavers that calibrate are enough: a calibration has two numbers to learn. The rest of their fold fits."""
 
 
@@ -110,7 +110,7 @@ class Settings:
     """
 
     seed: int = 20240601
-    folds: int = 4
+    folds: int = 5
     test_share: tuple[float, float] = (0.1, 0.25)
     label_months: int = 4
     replicates: int = 200
