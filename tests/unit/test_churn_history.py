@@ -63,3 +63,10 @@ def test_the_order_of_rows_does_not_matter(panel):
 def test_a_column_that_is_no_number_is_named(panel):
     with pytest.raises(ValueError, match="'gender' is not numeric"):
         churn.with_history(panel, columns=["gender"])
+
+
+def test_one_month_alone_is_the_same_as_among_all(panel):
+    month = sorted(panel["month_on"].unique())[-1]
+    everything = churn.with_history(panel)
+    alone = churn.with_history(panel, as_of=month)
+    pd.testing.assert_frame_equal(alone, everything[everything["month_on"] == month])
