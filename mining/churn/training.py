@@ -7,12 +7,15 @@ on months whose outcome was already known by then, and never on a person it is j
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from mining.churn.leaks import future_date_refusals, leak_refusals, single_column_strength
 from mining.churn.models import (
@@ -280,7 +283,8 @@ def fit(
     refusals = size_refusals(kept, chosen)
     columns = pd.DataFrame()
     leaks: list[tuple[str, Refusal]] = []
-    if len(kept.labels) and len(kept.typed.kinds):
+    # Too few customers say nothing of single columns either.
+    if kept.persons.nunique() >= chosen.minimum_persons and len(kept.typed.kinds):
         columns, leaks = judged_columns(kept, chosen)
         refusals = [*(refusal for _, refusal in leaks), *refusals]
     if not refusals:
@@ -588,9 +592,13 @@ def judged_scores(rows: Rows, splits: list[Split], settings: Settings) -> Judged
     """
     recency = recency_column(rows, splits[0], settings)
     encoded = fit_encoder(rows.typed.frame, rows.typed.kinds).encoded(rows.typed.frame)
-    done: list[Turn] = []
-    for split in splits:
-        done.append(judged_turn(rows, encoded, split, settings, done[0].trees if done else None))
+    first = judged_turn(rows, encoded, splits[0], settings, None)
+    # Each turn is fitted on one thread, so that it is the same on every machine; the turns are shared among the cores.
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = [
+            first,
+            *pool.map(lambda split: judged_turn(rows, encoded, split, settings, first.trees), splits[1:]),
+        ]
     scores = {name: np.concatenate([turn.scores[name] for turn in done]) for name in CANDIDATES}
     scores["recency_rule"] = np.concatenate([recency_scores(rows, split, recency) for split in splits])
     losses = {
