@@ -114,9 +114,9 @@ def typed_column(column: pd.Series) -> tuple[pd.Series, str]:
     texts = pd.Series(distinct, dtype=object)
     missing = texts.isna() | texts.astype(str).str.strip().str.lower().isin(MISSING_WORDS)
     texts = texts.where(~missing, None)
-    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    if (~np.isnan(numbers) == ~missing.to_numpy()).all():
-        return pd.Series(np.where(np.isfinite(numbers), numbers, np.nan)[codes], index=column.index), "numeric"
+    found = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    if (np.isnan(found) == missing.to_numpy()).all():
+        return pd.Series(np.where(np.isfinite(found), found, np.nan)[codes], index=column.index), "numeric"
     words = np.array([None if value is None else str(value) for value in texts], dtype=object)
     return pd.Series(words[codes], index=column.index, dtype=object), "categorical"
 

@@ -128,7 +128,7 @@ class Settings:
     list_share: float = 0.1
     explain_together: float = 0.8
     maximum_rows: int = 400_000
-    fitted_rows: int = 30_000
+    fitted_rows: int = 60_000
     boosting: BoostingSettings = field(default_factory=BoostingSettings)
     campaign: CampaignValues = field(default_factory=CampaignValues)
 
