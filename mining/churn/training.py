@@ -238,6 +238,7 @@ def fit(
     settings: Settings | None = None,
     *,
     names: Mapping[str, tuple[str, str]] | None = None,
+    definition: str = "",
 ) -> ChurnResult:
     """Fit a churn model, judge it, and publish it or refuse.
 
@@ -257,6 +258,8 @@ def fit(
         `Settings()` by default.
     names
         Labels (English, Chinese) per feature column, over `COLUMN_LABELS`.
+    definition
+        Name of what counts as leaving; runs of two definitions are two, though their rows may be the same.
 
     Returns
     -------
@@ -278,7 +281,7 @@ def fit(
     """
     chosen = settings or Settings()
     rows = canonical_rows(features, labels, groups, as_of)
-    run = new_run(rows, chosen)
+    run = new_run(rows, chosen, definition)
     kept = sampled_rows(rows, chosen)
     refusals = size_refusals(kept, chosen)
     columns = pd.DataFrame()
@@ -391,7 +394,7 @@ def column_or_values(
     return values
 
 
-def new_run(rows: Rows, settings: Settings) -> Run:
+def new_run(rows: Rows, settings: Settings, definition: str) -> Run:
     """Return the run's identity; `is_refused` is set at the end."""
     content = rows.typed.frame.assign(person=rows.persons, label=rows.labels)
     if rows.months is not None:
@@ -401,7 +404,7 @@ def new_run(rows: Rows, settings: Settings) -> Run:
     has_time = rows.months is not None and rows.months.nunique() > 1
     return Run(
         "churn",
-        text_hash("churn", parameters, content_hash),
+        text_hash("churn", definition, parameters, content_hash),
         settings.seed,
         parameters,
         str(rows.months.min()) if rows.months is not None and len(rows.months) else None,

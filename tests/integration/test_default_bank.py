@@ -36,6 +36,7 @@ def test_every_miner_publishes_and_every_person_has_a_profile(release):
     published = release.execute("select miner from mining.model_run where status = 'published'").fetchall()
     assert {miner for (miner,) in published} == MINERS
     persons, profiles = release.execute(
-        "select (select count(distinct person_id) from core.dim_customer), (select count(*) from customer.customer_profile)"
+        "select (select count(distinct person_id) from core.dim_customer), "
+        "(select count(*) from customer.customer_profile)"
     ).fetchall()[0]
     assert persons == profiles > 10_000

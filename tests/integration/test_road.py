@@ -120,6 +120,17 @@ def test_running_again_changes_no_row_and_makes_a_new_release(second_home, mainb
     assert table_hashes(second_home / "current" / "mainbank.duckdb", schemas=BUSINESS) == before
 
 
+@pytest.mark.slow
+def test_before_the_first_month_is_over_every_miner_of_months_is_refused_and_the_rest_is_built(second_home, mainbank):
+    outcome = mainbank(second_home, "run", *SMALL, "--as-of", "2024-01-15")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    release = second_home / "asof" / "2024-01-15.duckdb"
+    runs = dict(query(release, "select miner, status from mining.model_run"))
+    refused = {"segmentation", "loyalty", "churn_closure_or_drop", "churn_dormancy"}
+    assert {miner for miner, status in runs.items() if status == "refused"} >= refused
+    assert query(release, "select count(*) > 0 from core.fct_transaction") == [(True,)]
+
+
 def test_a_second_run_on_the_same_home_is_refused_with_the_reason(second_home, mainbank):
     with (second_home / "tmp" / "run.lock").open("a+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
