@@ -19,6 +19,7 @@ from warehouse.sample_bank.complaints import complaints_table
 from warehouse.sample_bank.customers import customers_table
 from warehouse.sample_bank.dates import Month
 from warehouse.sample_bank.files import FORMATS, MANIFEST, TableFiles, replaced_folders
+from warehouse.sample_bank.further_tables import FurtherTables
 from warehouse.sample_bank.ledger import RecordingLedger
 from warehouse.sample_bank.market_rates import HISTORY_MONTHS
 from warehouse.sample_bank.parameters import CURRENT, DEFAULT_PARAMETERS, Parameters
@@ -28,7 +29,7 @@ from warehouse.sample_bank.state import State
 from warehouse.sample_bank.transactions import transactions_table
 from warehouse.sample_bank.truth import TruthFiles
 
-VERSION = 1
+VERSION = 2
 """Goes up when other bytes come out of the same arguments."""
 
 Progress = Callable[[int, int], None]
@@ -192,18 +193,23 @@ def _write_bank(simulation: Simulation, files: TableFiles, truth: TruthFiles | N
         "market_rates",
         simulation.market.table(list(range(first.number - HISTORY_MONTHS, months[-1].number + 1))),
     )
+    further = FurtherTables(simulation, files, None if truth is None else truth.files)
+    further.write_fixed()
     for block in simulation.blocks:
         _write_opening(block, simulation, files, first)
+        further.write_opening(block)
         if truth is not None:
             truth.write_opening(block)
     files.finish("balances", "balances")
     for done, month in enumerate(months, start=1):
-        for block, ledger, record in simulation.live(month):
+        for position, (block, ledger, record) in enumerate(simulation.live(month)):
             _write_month(block, ledger, month, simulation, files)
+            further.write_month(position, block, ledger, record, month)
             if truth is not None:
                 truth.write_month(block, month, record)
         files.finish("transactions", month.name)
         files.finish("complaints", month.name)
+        further.finish_month(month)
         if progress is not None:
             progress(done, len(months))
     if truth is not None:
