@@ -91,6 +91,18 @@ def identity_numbers(born: IntegerArray, is_woman: BooleanArray, draws: Draws) -
     return joined(digits(number), strings(list(_CHECK_DIGITS), wrong))
 
 
+def has_right_check_digit(number: str) -> bool:
+    """Whether an eighteen-digit identity number ends in the check digit of GB 11643-1999.
+
+    Examples
+    --------
+    >>> has_right_check_digit("11010519491231002X")
+    True
+    """
+    found = sum(int(digit) * weight for digit, weight in zip(number[:17], _CHECK_WEIGHTS.tolist(), strict=True))
+    return _CHECK_DIGITS[found % 11] == number[17]
+
+
 def customers_table(
     people: Population, seed: int, rows: IntegerArray, is_deceased: BooleanArray, updated: IntegerArray
 ) -> pa.Table:

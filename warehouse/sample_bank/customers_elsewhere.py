@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from warehouse.sample_bank.columns import booleans, digits, nothing, strings, timestamps
-from warehouse.sample_bank.customers import UTC_OFFSET_SECONDS, customer_ids, customers_table
+from warehouse.sample_bank.customers import UTC_OFFSET_SECONDS, customer_ids, customers_table, has_right_check_digit
 from warehouse.sample_bank.parameters import Parameters
 from warehouse.sample_bank.population import Population
 from warehouse.sample_bank.random_numbers import BooleanArray, Draws, IntegerArray
@@ -169,6 +169,16 @@ def _identity_numbers(
         if faults.no_identity_number[row]:
             numbers[row] = None
         elif faults.mistyped_identity_number[row]:
-            # A digit of the serial number; the area stays one that does not exist.
-            numbers[row] = f"{number[:14]}{(int(number[14]) + 1 + digit[row]) % 10}{number[15:]}"
+            numbers[row] = _mistyped(number, int(digit[row]))
     return pa.array(numbers, pa.string())
+
+
+def _mistyped(number: str, by: int) -> str:
+    """Another digit in the serial number, so that the check digit stays wrong: 0 to 8 says which other digit."""
+    others = [
+        changed
+        for step in range(9)
+        for changed in [f"{number[:14]}{(int(number[14]) + 1 + (by + step) % 9) % 10}{number[15:]}"]
+        if not has_right_check_digit(changed)
+    ]
+    return others[0]
