@@ -36,7 +36,7 @@ from warehouse.sample_bank.state import State
 from warehouse.sample_bank.survey_responses import branch_service, survey_table
 
 #: Tables with one file per month.
-MONTHLY = ("contacts", "campaign_contacts", "survey_responses", "payment_schedule", "loan_status", "gl_balances")
+MONTHLY = ("contacts", "payment_schedule", "loan_status")
 
 
 @dataclass
@@ -171,9 +171,9 @@ class FurtherTables:
         contacts, effects = looks_on.contacts.carry_out(block, month, looks_on.relationships, closed)
         self._write("contacts", contacts, name)
         offers, take_up = looks_on.campaigns.carry_out(block, month, closed)
-        self._write("campaign_contacts", offers, name)
+        self._write("campaign_contacts", offers)
         answers = survey_table(block, month, closed, market=market, seed=seed, parameters=parameters)
-        self._write("survey_responses", answers, name)
+        self._write("survey_responses", answers)
         joined = np.flatnonzero(block.people.joined_month == month.number)
         if len(joined):
             self._write_elsewhere(block, joined)
@@ -188,7 +188,7 @@ class FurtherTables:
 
     def finish_month(self, month: Month) -> None:
         """Write the month's sums over all blocks and close its files."""
-        self._write("gl_balances", self._ledger.table(month), month.name)
+        self._write("gl_balances", self._ledger.table(month))
         for table in MONTHLY:
             self._files.finish(table, month.name)
 

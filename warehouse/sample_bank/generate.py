@@ -60,9 +60,9 @@ def generate(
 ) -> GeneratedBank:
     """Write a synthetic bank: the same arguments give the same bytes.
 
-    Tables are those of the contract, as `out_dir/<table>/*.parquet`: one file per month for transactions and
-    complaints, one file for every other table. Rows of customers, accounts and complaints are versions, each in
-    force from its `updated_at`.
+    Tables are those of the contract, as `out_dir/<table>/*.parquet`: one file per month for transactions,
+    complaints, contacts and what falls due on loans, one file for every other table. Rows with an `updated_at` are
+    versions, each in force from then.
 
     Parameters
     ----------
