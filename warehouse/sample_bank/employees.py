@@ -145,9 +145,12 @@ def employee_ids(place: IntegerArray, holder: IntegerArray, encoded: bool = True
     >>> employee_ids(np.array([12, -1]), np.array([3, 0])).to_pylist()
     ['E1000001203', None]
     """
-    codes, which = np.unique(place * 100 + holder, return_inverse=True)
-    texts = [f"E{10_000_000_00 + code}" if code >= 0 else "" for code in codes.tolist()]
-    return strings(texts, np.where(place >= 0, which, -1), encoded)
+    codes, which = np.unique(np.where(place >= 0, place * 100 + holder, -1), return_inverse=True)
+    texts = pa.array([f"E{10_000_000_00 + code}" if code >= 0 else "" for code in codes.tolist()], pa.string())
+    # The words differ already, so that they need not be searched for doubles as `strings` does: there may be many.
+    indices = pa.array(which.astype(np.int32), mask=None if (place >= 0).all() else place < 0)
+    column = pa.DictionaryArray.from_arrays(indices, texts)
+    return column if encoded else column.dictionary_decode()
 
 
 def employees_table(staff: Staff, seed: int, parameters: Parameters, first_day: int, last_day: int) -> pa.Table:

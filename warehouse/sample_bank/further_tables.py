@@ -47,7 +47,7 @@ class _Onlookers:
     arrears: Arrears
     contacts: Contacts
     campaigns: CampaignLists
-    values: CustomerValues
+    values: CustomerValues | None
 
 
 def planted(settings: BankSettings) -> Mapping[str, object]:
@@ -126,7 +126,7 @@ class FurtherTables:
             Arrears.none(len(block)),
             Contacts(self._staff, market, seed, parameters),
             CampaignLists(seed, parameters),
-            CustomerValues(block, market, parameters, settings.all_months[-1].number),
+            None if self._truth is None else CustomerValues(block, market, parameters, settings.all_months[-1].number),
         )
         self._onlookers.append(looks_on)
         self._write("relationship_assignments", looks_on.relationships.opening(block, first.first_day - 1))
@@ -178,7 +178,7 @@ class FurtherTables:
         if len(joined):
             self._write_elsewhere(block, joined)
         self._plan(looks_on, block, Month(month.number + 1))
-        if self._truth is not None:
+        if looks_on.values is not None:
             self._tell("contact_effects", effects)
             self._tell("campaign_effects", take_up)
             self._tell("window_dressing", _window_dressing(block, month, record))
