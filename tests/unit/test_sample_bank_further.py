@@ -393,6 +393,19 @@ class TestContacts:
             == 0
         )
 
+    def test_nobody_answers_or_takes_anything_up_after_closing(self, tables: duckdb.DuckDBPyConnection) -> None:
+        for table, times in (
+            ("survey_responses", ("invited_at", "responded_at", "followed_up_at")),
+            ("campaign_contacts", ("contacted_at", "responded_at", "converted_at")),
+        ):
+            for time in times:
+                query = f"""select
+                    count({time}), count(*) filter ({time} + interval 8 hour >= closed_on + interval 1 day)
+                from {table} inner join latest using (source_customer_id) where product_code = 'CURRENT'"""
+                happened, wrong = rows(tables, query)[0]
+                assert happened > 0, (table, time)
+                assert wrong == 0, (table, time)
+
     def test_an_effect_is_the_same_log_odds_for_everybody_and_what_was_stated(
         self, tables: duckdb.DuckDBPyConnection
     ) -> None:

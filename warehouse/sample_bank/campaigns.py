@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from warehouse.sample_bank.columns import booleans, dates, decimals, strings, timestamps
 from warehouse.sample_bank.contacts import chance, engagement, known_customers
-from warehouse.sample_bank.customers import UTC_OFFSET_SECONDS, customer_ids
+from warehouse.sample_bank.customers import UTC_OFFSET_SECONDS, consents, customer_ids
 from warehouse.sample_bank.dates import Month
 from warehouse.sample_bank.further_parameters import CAMPAIGN_TEMPLATES, CampaignTemplate
 from warehouse.sample_bank.parameters import PRODUCT_CODES, Parameters
@@ -41,9 +41,8 @@ def campaign_id(month: Month) -> str:
     return f"C{month.year}Q{(month.of_year + 2) // 3}"
 
 
-def campaigns_table(months: list[int], parameters: Parameters) -> pa.Table:
+def campaigns_table(months: list[int]) -> pa.Table:
     """All campaigns of some months. Their budget is a plan: what a bank of 20,000 customers would need."""
-    del parameters
     found = [(Month(number), campaign_of(Month(number))) for number in months]
     rows = [(month, campaign) for month, campaign in found if campaign is not None]
     starts = np.array([month.first_day + _OPENS for month, _ in rows], np.int64)
@@ -84,9 +83,9 @@ class CampaignLists:
         if campaign is None:
             return
         numbers = block.people.number
-        consents = Draws(self._seed, "customers", numbers).happens("consent", 0.72)
+        consenting = consents(Draws(self._seed, "customers", numbers))
         lacks = ~block.is_open[PRODUCT_CODES.index(campaign.product)]
-        eligible = known_customers(block, month.number - 1) & consents & lacks
+        eligible = known_customers(block, month.number - 1) & consenting & lacks
         draws = Draws(self._seed, "campaign lists", numbers, month.number)
         self.targets = np.flatnonzero(eligible & draws.happens("target", campaign.share))
 
@@ -103,19 +102,21 @@ class CampaignLists:
         campaign = campaign_of(month) or CAMPAIGN_TEMPLATES[0]
         further, people = self._parameters.further, block.people
         written = month.first_day + _WRITES
-        rows = self.targets[(closed[self.targets] == 0) | (closed[self.targets] > written + _LASTS)]
+        rows = self.targets[(closed[self.targets] == 0) | (closed[self.targets] > written)]
         numbers = people.number[rows]
         draws = Draws(self._seed, "campaigns", numbers, month.number)
         control = draws.happens("control", further.campaign_control)
         inclined = engagement(block, self._parameters)[rows] * further.take_up_activity / further.response_activity
         without = chance(further.take_up_base + inclined)
         targeted = chance(further.take_up_base + inclined + campaign.effect)
-        takes = draws.uniform("takes up") < np.where(control, without, targeted)
-        # Twice as many look at the offer as take it.
-        looks = ~control & (takes | (draws.uniform("looks") < targeted))
         contacted = written * 86_400 + 9 * 3600 + (3600 * draws.uniform("hour")).astype(np.int64)
         looked = contacted + 3600 + (6 * 86_400 * draws.uniform("looked")).astype(np.int64)
         taken = looked + 3600 + (10 * 86_400 * draws.uniform("taken")).astype(np.int64)
+        # Who closes the last account takes nothing up after it.
+        until = np.where(closed[rows] > 0, closed[rows] * 86_400, np.iinfo(np.int64).max)
+        takes = (draws.uniform("takes up") < np.where(control, without, targeted)) & (taken < until)
+        # About twice as many look at an offer as take it.
+        looks = ~control & (takes | (draws.uniform("looks") < targeted)) & (looked < until)
 
         events = np.flatnonzero(looks | takes)
         position = np.concatenate([np.arange(len(rows)), events])

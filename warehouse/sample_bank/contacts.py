@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from warehouse.sample_bank.branches import BRANCH_CITIES
 from warehouse.sample_bank.columns import booleans, dates, digits, nothing, strings, timestamps
-from warehouse.sample_bank.customers import UTC_OFFSET_SECONDS, customer_ids
+from warehouse.sample_bank.customers import UTC_OFFSET_SECONDS, consents, customer_ids
 from warehouse.sample_bank.dates import Month
 from warehouse.sample_bank.employees import Staff, employee_ids
 from warehouse.sample_bank.further_parameters import CONTACT_TRIGGERS
@@ -102,12 +102,12 @@ class Contacts:
             "festival": everybody & (month.spring_festival is not None),
             "routine": everybody,
         }
-        consents = Draws(self._seed, "customers", block.people.number).happens("consent", 0.72)
+        consenting = consents(Draws(self._seed, "customers", block.people.number))
         draws = Draws(self._seed, "contact lists", block.people.number, number)
         self.planned = np.full(len(block), -1, np.int64)
         for position, trigger in enumerate(CONTACT_TRIGGERS):
             rows = np.flatnonzero(
-                reasons[trigger.name] & known & (self.planned < 0) & (consents | ~_NEEDS_CONSENT[position])
+                reasons[trigger.name] & known & (self.planned < 0) & (consenting | ~_NEEDS_CONSENT[position])
             )
             share = np.where(managed[rows], trigger.managed, trigger.others)
             self.planned[rows[draws.happens(trigger.name, share, rows)]] = position
@@ -141,8 +141,10 @@ class Contacts:
 
         managed = self._is_managed[rows]
         position = draws.uniform("channel", kept)
-        by_manager = np.where(position < 0.7, _CALL, np.where(position < 0.9, _APP, _VISIT))
-        by_message = np.where(position < 0.55, _SMS, np.where(position < 0.9, _APP, _EMAIL))
+        calls, apps = further.manager_channels
+        messages, notes = further.message_channels
+        by_manager = np.where(position < calls, _CALL, np.where(position < calls + apps, _APP, _VISIT))
+        by_message = np.where(position < messages, _SMS, np.where(position < messages + notes, _APP, _EMAIL))
         needs_voice = np.isin(trigger, (_NAMES.index("complaint_open"), _NAMES.index("loan_overdue")))
         channel = np.where(managed, by_manager, np.where(needs_voice, _CALL, by_message))
         personal = np.isin(channel, (_CALL, _VISIT))
@@ -152,7 +154,7 @@ class Contacts:
             np.where(personal, self._staff.lobby_place(people.branch[rows]), -1),
         )
         holder = self._staff.holder(np.maximum(place, 0), day)
-        reached = ~personal | draws.happens("reached", 0.75, kept) | responds
+        reached = ~personal | draws.happens("reached", further.reached, kept) | responds
         outcome = np.where(control, 0, np.where(~reached, 1, np.where(responds, 2, 3)))
         second = day * 86_400 + (9 * 3600 + 8 * 3600 * draws.uniform("hour", kept)).astype(np.int64)
         minutes = np.where(

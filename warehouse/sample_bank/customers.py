@@ -91,6 +91,11 @@ def identity_numbers(born: IntegerArray, is_woman: BooleanArray, draws: Draws) -
     return joined(digits(number), strings(list(_CHECK_DIGITS), wrong))
 
 
+def consents(draws: Draws) -> BooleanArray:
+    """Who agrees to marketing, from the draws of the stream `customers`; assumed: 72 % do when they join."""
+    return draws.happens("consent", 0.72)
+
+
 def has_right_check_digit(number: str) -> bool:
     """Whether an eighteen-digit identity number ends in the check digit of GB 11643-1999.
 
@@ -196,7 +201,7 @@ def customers_table(
             "preferred_channel": strings(
                 _CONTACT_CHANNELS, np.where(draws.happens("states channel", 0.35), channel, -1)
             ),
-            "consent_marketing": booleans(draws.happens("consent", 0.72)),
+            "consent_marketing": booleans(consents(draws)),
             "is_employee": booleans(draws.happens("employee", 0.004) & (some.group == 0)),
             "is_deceased": booleans(is_deceased),
             "is_deleted": booleans(np.zeros(size, np.bool_)),

@@ -174,6 +174,11 @@ class FurtherParameters:
     response_base: float = -2.0
     response_activity: float = 0.5
     response_loyalty: float = 0.3
+    #: Channels of managers (calls, app; visits the rest) and of automatic messages (SMS, app; e-mail the rest), and the
+    #: share of calls and visits that find the customer (assumed).
+    manager_channels: tuple[float, float] = (0.70, 0.20)
+    message_channels: tuple[float, float] = (0.55, 0.35)
+    reached: float = 0.75
     #: Those who are leaving, have left in name, are asleep: they answer less and less (log odds).
     response_leaving: tuple[float, ...] = (-0.8, -1.6, -3.0)
     #: A large movement: this share of the AUM and at least this amount within a month.
@@ -193,6 +198,19 @@ class FurtherParameters:
     #: Spread of service between branches, and of opinion between customers.
     satisfaction_branch: float = 0.3
     satisfaction_noise: float = 0.8
+    #: On a scale of seven, by dimension of SERVQUAL (tangibles, reliability, responsiveness, assurance, empathy): what
+    #: is expected, most of reliability and least of tangibles (the order of importance in Parasuraman, Zeithaml and
+    #: Berry 1988), and how much of satisfaction shows; what is perceived on average, and the spread of both (assumed).
+    expected: tuple[float, ...] = (5.2, 6.2, 5.8, 6.1, 5.5)
+    perceived_by: tuple[float, ...] = (0.3, 0.8, 1.0, 0.7, 0.8)
+    perceived: float = 5.4
+    perceived_spread: float = 0.7
+    expected_spread: float = 0.6
+    #: Recommendation from 0 to 10: mean, and points per standard deviation of satisfaction (a middling bank's score).
+    nps_mean: float = 7.2
+    nps_by: float = 1.5
+    #: Share of answers of 6 and less that the branch calls back on the next day or the one after (assumed).
+    followed_up: float = 0.6
 
     # Campaigns.
     campaign_control: float = 0.20

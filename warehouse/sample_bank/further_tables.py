@@ -115,7 +115,7 @@ class FurtherTables:
         self._write("fx_rates", fx_rates_table(seed, parameters, fx_months))
         self._write("ftp_curve", ftp_curve_table(market, last.number, parameters))
         self._write("cost_rates", cost_rates_table(parameters, first.year, last.year))
-        self._write("campaigns", campaigns_table([month.number for month in settings.all_months], parameters))
+        self._write("campaigns", campaigns_table([month.number for month in settings.all_months]))
 
     def write_opening(self, block: State) -> None:
         """Write how a block stands when the window opens, and plan its first month."""

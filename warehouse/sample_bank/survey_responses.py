@@ -6,22 +6,19 @@ import numpy as np
 import pyarrow as pa
 
 from warehouse.sample_bank.branches import BRANCH_IDS
-from warehouse.sample_bank.columns import digits, nothing, strings, timestamps
-from warehouse.sample_bank.contacts import chance, engagement, known_customers
+from warehouse.sample_bank.columns import digits, strings, timestamps
+from warehouse.sample_bank.contacts import chance, engagement
 from warehouse.sample_bank.customers import UTC_OFFSET_SECONDS, customer_ids
 from warehouse.sample_bank.dates import Month
 from warehouse.sample_bank.leaving import drivers_at
 from warehouse.sample_bank.market_rates import Market
-from warehouse.sample_bank.parameters import Parameters
+from warehouse.sample_bank.parameters import CURRENT, Parameters
 from warehouse.sample_bank.random_numbers import Draws, FloatArray, IntegerArray
 from warehouse.sample_bank.state import State
 
 #: The five dimensions of SERVQUAL (Parasuraman, Zeithaml and Berry 1988); `overall` holds the recommendation.
 DIMENSIONS = ("tangibles", "reliability", "responsiveness", "assurance", "empathy")
 ITEMS = ("overall", *DIMENSIONS)
-#: How much satisfaction shows in each dimension, and what customers expect of it, on a scale of seven (assumed).
-_LOADS = np.array([0.3, 0.8, 1.0, 0.7, 0.8])
-_EXPECTED = np.array([5.2, 6.2, 5.8, 6.1, 5.5])
 
 
 def branch_service(seed: int, parameters: Parameters) -> FloatArray:
@@ -48,8 +45,8 @@ def survey_table(
 ) -> pa.Table:
     """Invitations and answers of a month; only the last one of a quarter has any.
 
-    Of an invited customer there is a row `overall` from the invitation on, and its version with the answer; the five
-    dimensions are there only if they answered.
+    Of an invited customer there is a row `overall` from the invitation on, its version with the answer, and one when
+    the branch has called back; the five dimensions are there only if they answered.
 
     Parameters
     ----------
@@ -62,36 +59,51 @@ def survey_table(
     """
     further, people = parameters.further, block.people
     draws = Draws(seed, "surveys", people.number, month.number)
-    known = known_customers(block, month.number) & (people.joined_day < month.first_day) & (closed == 0)
-    asked = np.flatnonzero(known & month.is_quarter_end & draws.happens("invited", further.invited))
+    # Who closes or is known to have died later in the month was asked like everybody else.
+    was_dead = (block.notice_month > 0) & (block.notice_month < month.number)
+    known = (block.is_open[CURRENT] | (closed > 0)) & ~was_dead & (people.joined_day < month.first_day)
+    day = month.first_day + 4 + draws.integer("day", 8)
+    is_there = (closed == 0) | (closed > day)
+    asked = np.flatnonzero(known & is_there & month.is_quarter_end & draws.happens("invited", further.invited))
     felt = satisfaction(block, month, market, seed, parameters)[asked] if len(asked) else np.empty(0)
     felt = felt + further.satisfaction_noise * draws.normal("opinion", asked)
-    answers = draws.uniform("answers", asked) < chance(further.answers_base + engagement(block, parameters)[asked])
-    invited = (month.first_day + 4 + draws.integer("day", 8, asked)) * 86_400 + 9 * 3600
+    invited = day[asked] * 86_400 + 9 * 3600
     answered = invited + (86_400 * 14 * draws.uniform("takes", asked)).astype(np.int64)
-    nps = np.clip(np.rint(7.2 + 1.5 * felt + draws.normal("nps", asked)), 0, 10)
+    # Nobody answers, or is called back, who has closed the last account meanwhile.
+    until = np.where(closed[asked] > 0, closed[asked] * 86_400, np.iinfo(np.int64).max)
+    answers = draws.uniform("answers", asked) < chance(further.answers_base + engagement(block, parameters)[asked])
+    answers &= answered < until
+    nps = np.clip(np.rint(further.nps_mean + further.nps_by * felt + draws.normal("nps", asked)), 0, 10)
 
     who = np.flatnonzero(answers)
+    called = answered + 86_400 + (86_400 * draws.uniform("called", asked)).astype(np.int64)
+    calls = draws.happens("followed up", further.followed_up, asked) & (called < until)
+    unhappy = np.flatnonzero(answers & (nps <= 6) & calls)
     count = len(DIMENSIONS)
-    item = np.concatenate([np.zeros(len(asked) + len(who), np.int64), np.tile(np.arange(1, count + 1), len(who))])
-    position = np.concatenate([np.arange(len(asked)), who, np.repeat(who, count)])
-    is_answer = np.concatenate([np.zeros(len(asked), np.bool_), np.ones(len(who) * (count + 1), np.bool_)])
-    of_dimension = item > 0
-    dimension = np.maximum(item - 1, 0)
-    noise = draws.normal("item", asked[position], item)
-    perception = np.clip(np.rint(5.4 + _LOADS[dimension] * felt[position] + 0.7 * noise), 1, 7)
-    expected = np.clip(np.rint(_EXPECTED[dimension] + 0.6 * draws.normal("expects", asked[position], item)), 1, 7)
+    # Steps of a row: 0 invited, 1 answered, 2 called back.
+    pieces = [
+        (np.arange(len(asked)), np.zeros(len(asked), np.int64), 0),
+        (who, np.zeros(len(who), np.int64), 1),
+        (np.repeat(who, count), np.tile(np.arange(1, count + 1), len(who)), 1),
+        (unhappy, np.zeros(len(unhappy), np.int64), 2),
+    ]
+    position = np.concatenate([piece[0] for piece in pieces])
+    item = np.concatenate([piece[1] for piece in pieces])
+    step = np.concatenate([np.full(len(piece[0]), piece[2]) for piece in pieces])
+    order = np.lexsort((item, step, asked[position]))
+    position, item, step = position[order], item[order], step[order]
     row = asked[position]
-    updated = np.where(is_answer, answered[position], invited[position])
-    order = np.lexsort((item, updated, row))
-    row, item, position, updated = (values[order] for values in (row, item, position, updated))
-    is_answer, of_dimension = is_answer[order], of_dimension[order]
-    perception, expected = perception[order], expected[order]
+    updated = np.choose(step, [invited[position], answered[position], called[position]])
+    is_answer, is_called, of_dimension = step > 0, step == 2, item > 0
+    dimension = np.maximum(item - 1, 0)
+    shown = np.array(further.perceived_by)[dimension] * felt[position]
+    noise = further.perceived_spread * draws.normal("item", row, item)
+    perception = np.clip(np.rint(further.perceived + shown + noise), 1, 7)
+    hoped = np.array(further.expected)[dimension] + further.expected_spread * draws.normal("expects", row, item)
+    expected = np.clip(np.rint(hoped), 1, 7)
     numbers = people.number[row]
     size = len(row)
     zeros = np.zeros(size, np.int64)
-    # A bad mark is followed up by the branch within a week, by most.
-    followed = is_answer & (nps[position] <= 6) & draws.happens("followed up", 0.6, row)
     return pa.table(
         {
             "source_system": strings(["service"], zeros),
@@ -106,8 +118,8 @@ def survey_table(
             "nps": pa.array(nps[position].astype(np.int32), mask=~(is_answer & ~of_dimension)),
             "invited_at": timestamps(invited[position] - UTC_OFFSET_SECONDS),
             "responded_at": timestamps(answered[position] - UTC_OFFSET_SECONDS, is_answer),
-            "followed_up_at": nothing(size, pa.timestamp("us")),
-            "action": strings(["call_back"], np.where(followed, 0, -1)),
+            "followed_up_at": timestamps(called[position] - UTC_OFFSET_SECONDS, is_called),
+            "action": strings(["call_back"], np.where(is_called, 0, -1)),
             "updated_at": timestamps(updated - UTC_OFFSET_SECONDS),
         }
     )
