@@ -175,3 +175,40 @@ def test_labels_have_one_row_per_person_and_month_with_a_label_or_a_reason():
     assert tuple(labels.columns) == LABEL_COLUMNS
     assert not labels.duplicated(["person_id", "month_on"]).any()
     assert (labels["label"].isna() == labels["exclusion"].notna()).all()
+
+
+def test_a_drop_that_began_in_the_gap_cannot_be_acted_on_and_has_no_label():
+    labels = churn.label_months(
+        panel_of(steady=assets([10_000] * 12), fell=assets([10_000] * 3 + [100] * 9)),
+    )
+    # Falls in April: as of March that is the gap; as of February the window, in which it can still be prevented.
+    assert label_at(labels, "fell", "2024-03-31")["exclusion"] == "left in the gap"
+    assert label_at(labels, "fell", "2024-04-30")["exclusion"] == "left in the gap"
+    before = label_at(labels, "fell", "2024-02-29")
+    assert (before["label"], before["event_on"]) == (1, "2024-04-30")
+
+
+def test_the_earliest_event_dates_and_names_a_departure():
+    fell_then_closed = assets([10_000] * 5 + [100] * 2 + [0] * 5, [1] * 7 + [0] * 5)
+    labels = churn.label_months(panel_of(steady=assets([10_000] * 12), both=fell_then_closed))
+    row = label_at(labels, "both", "2024-04-30")
+    assert (row["label"], row["event_kind"], row["event_on"]) == (1, "aum_drop", "2024-06-30")
+
+
+def test_who_has_left_or_never_acted_is_told_apart_from_who_is_at_risk():
+    panel = panel_of(
+        steady=assets([10_000] * 12),
+        closed=assets([10_000] * 10 + [0] * 2, [1] * 10 + [0] * 2),
+        fell=assets([10_000] * 10 + [100] * 2),
+    )
+    assert churn.departed_at(panel, "2024-12-31").to_dict() == {"closed": "already left", "fell": "already left"}
+    assert churn.departed_at(panel, "2024-10-31").to_dict() == {}
+    silent = panel_of(
+        active={"days_since_last_customer_transaction": [5] * 12},
+        silent={"days_since_last_customer_transaction": [5] * 8 + [35, 65, 95, 125]},
+        never={"days_since_last_customer_transaction": [float("nan")] * 12},
+    )
+    assert churn.departed_at(silent, "2024-12-31", churn.Dormancy()).to_dict() == {
+        "never": "never active",
+        "silent": "already left",
+    }

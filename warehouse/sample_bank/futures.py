@@ -206,8 +206,9 @@ class ChurnChances:
     """Monte-Carlo probabilities of an evaluated churn definition, one per customer.
 
     `is_eligible`: a customer at as-of, not known to be dead, who has not left by the definition before. `in_outcome`
-    is the share of futures with the event among those that have a label: no closure in the gap, no death that the
-    bank learns of, no matured money that was only away. `in_gap` is the share of futures with a closure in the gap.
+    is the share of futures with the event among those that have a label: no closure in the gap and no drop that began
+    before the window, no death that the bank learns of, no matured money that was only away. `in_gap` is the share of
+    futures that left before the window.
     """
 
     source_customer_id: pa.Array
@@ -242,7 +243,7 @@ def churn_chances(bank: BankAt, definition: ChurnDefinition | None = None, futur
         labels = churn_labels(future, baseline, chosen)
         labelled += ~np.isnan(labels)
         late += labels == 1
-        early += _is_closed_early(future, chosen)
+        early += _left_early(future, baseline, chosen)
     return ChurnChances(
         customer_ids(np.concatenate([block.people.number for block in bank.blocks])),
         is_eligible,
@@ -255,17 +256,23 @@ def churn_chances(bank: BankAt, definition: ChurnDefinition | None = None, futur
 def churn_labels(future: Future, baseline: FloatArray, definition: ChurnDefinition) -> FloatArray:
     """Churn in a future: 1, 0, or NaN where the definition has no label."""
     is_closed = future.is_closed[-1]
-    dropped = (future.average_aum[-definition.held :] <= (1 - definition.drop) * baseline).all(axis=0)
-    dropped &= (baseline >= definition.smallest_baseline) & (baseline > 0)
-    has_label = ~(_is_closed_early(future, definition) | future.is_deceased[-1] | future.is_rebooked.any(axis=0))
+    dropped = _is_low(future, baseline, definition)[-definition.held :].all(axis=0)
+    has_label = ~(_left_early(future, baseline, definition) | future.is_deceased[-1] | future.is_rebooked.any(axis=0))
     return np.where(has_label, (is_closed | dropped).astype(float), np.nan)
 
 
-def _is_closed_early(future: Future, definition: ChurnDefinition) -> BooleanArray:
+def _is_low(future: Future, baseline: FloatArray, definition: ChurnDefinition) -> BooleanArray:
+    is_low: BooleanArray = future.average_aum <= (1 - definition.drop) * baseline
+    return is_low & (baseline >= definition.smallest_baseline) & (baseline > 0)
+
+
+def _left_early(future: Future, baseline: FloatArray, definition: ChurnDefinition) -> BooleanArray:
+    """Closed in the gap, or low from the gap to the end of the window."""
     if definition.gap == 0:
         return np.zeros(future.is_closed.shape[1], np.bool_)
     last = definition.gap - 1
-    early: BooleanArray = future.is_closed[last] & ~future.is_deceased[last]
+    dropped = _is_low(future, baseline, definition)[last:].all(axis=0)
+    early: BooleanArray = (future.is_closed[last] | dropped) & ~future.is_deceased[last]
     return early
 
 
