@@ -19,6 +19,7 @@ MISSING_WORDS = frozenset(
 )
 """Texts that mean "no value", compared trimmed and in lower case."""
 
+ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]|$)")
 IDENTIFIER_NAME = re.compile(
     r"(^|_)(id|ids|key|token|uuid|number|num|no)$|^(client|customer|account|person)_?(num|no|number|id)$",
     re.IGNORECASE,
@@ -98,9 +99,11 @@ def is_date(column: pd.Series) -> bool:
     """Return whether a column holds dates."""
     if pd.api.types.is_datetime64_any_dtype(column.dtype) or isinstance(column.dtype, pd.PeriodDtype):
         return True
-    if column.dtype == object:
-        held = column.dropna()
-        return bool(len(held)) and all(hasattr(value, "isoformat") for value in held.head(50))
+    if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
+        held = column.dropna().head(50)
+        return bool(len(held)) and all(
+            hasattr(value, "isoformat") or (isinstance(value, str) and ISO_DATE.match(value)) for value in held
+        )
     return False
 
 

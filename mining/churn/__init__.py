@@ -6,6 +6,7 @@ refuses, `score` gives probabilities with reasons, `save_model` and `load_model`
 """
 
 from mining.churn.definitions import (
+    EXCLUSIONS_ZH,
     ClosureOrDrop,
     Definition,
     Dormancy,
@@ -21,6 +22,7 @@ from mining.churn.training import ChurnResult, Settings, fit
 from mining.metrics import CampaignValues
 
 __all__ = [
+    "EXCLUSIONS_ZH",
     "BoostingSettings",
     "CampaignValues",
     "ChurnModel",

@@ -27,6 +27,15 @@ LABEL_COLUMNS = (
 )
 
 
+EXCLUSIONS_ZH = {
+    "already left": "已流失",
+    "never active": "从未主动交易",
+    "deceased": "已身故",
+    "judicial freeze": "司法冻结",
+    "branch merger": "机构合并",
+    "matured product re-booked": "到期资金短暂离开后续存",
+}
+"""Why somebody is not at risk, in Chinese."""
 LEFT_IN_GAP = "left in the gap"
 NOT_YET_OBSERVED = "outcome not yet observed"
 
@@ -42,8 +51,9 @@ class ClosureOrDrop:
     baseline_months
         Months up to and with as-of whose average AUM is the baseline.
     hold_months
-        Last months of the outcome window in each of which the average AUM must be that low: who came back by
-        then has not left.
+        Months in a row, up to the end of the outcome window, in each of which the average AUM must be that low: who
+        came back by then has not left. The drop is dated by the month in which it has lasted so long; one that has by
+        the end of the gap is no label.
     window_months, gap_months
         Length of the outcome window and of the time to act.
     minimum_baseline
@@ -276,13 +286,15 @@ def closure_or_drop_labels(panel: pd.DataFrame, definition: ClosureOrDrop, as_of
         dropped_in_gap = np.zeros(len(grid.persons), dtype=bool)
         if end < len(grid.months):
             baseline = baseline_before(aum, position + 1, definition.baseline_months)
+            # A drop is one when it has lasted: months up to as-of may be the first of it.
+            first = max(0, position + 2 - definition.hold_months)
             with np.errstate(invalid="ignore"):
-                is_low = held_aum[:, position + 1 : end + 1] <= (1 - definition.drop) * baseline[:, None]
+                is_low = held_aum[:, first : end + 1] <= (1 - definition.drop) * baseline[:, None]
             is_low &= ((baseline >= definition.minimum_baseline) & (baseline > 0))[:, None]
             months_low = run_lengths(is_low)[:, -1]
-            # Who was low before the window began, and stayed so, was gone before anybody could act.
-            dropped_in_gap = months_low > definition.window_months
-            dropped_on = np.where(months_low >= definition.hold_months, end + 1 - months_low, none)
+            lasted_on = end - months_low + definition.hold_months
+            dropped_in_gap = (months_low >= definition.hold_months) & (lasted_on <= position + definition.gap_months)
+            dropped_on = np.where(months_low >= definition.hold_months, lasted_on, none)
         since = max(0, position - definition.baseline_months + 1)
         was_gone = np.asarray(closed[:, position]) | dropped_before[:, since : position + 1].any(axis=1)
         labels.append(

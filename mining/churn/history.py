@@ -6,7 +6,8 @@ earlier months of the same panel, each as it was known then, so nothing later ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -106,43 +107,53 @@ def with_history(
     column_of_row = np.searchsorted(grid.months.astype(str), moments.astype(str))
     added: dict[str, np.ndarray] = {}
 
-    def is_wanted(column: str, by_data: bool) -> bool:
-        return by_data if made is None else column in made
+    def add(column: str, by_data: bool, values: Callable[[], np.ndarray]) -> None:
+        if by_data if made is None else column in made:
+            added[column] = values()[row, column_of_row]
 
     assets = own_and_past_means(grid.values[ASSETS], ASSET_MONTHS) if ASSETS in grid.values else None
     for name in names:
         own = grid.values[name]
-        mean = past_means(own, months)
         compares = columns is not None or not is_clock(own)
         has_shares = columns is None and compares and is_amount(own)
-        before = np.full(own.shape, np.nan)
-        before[:, 1:] = own[:, :-1]
-        new = {
-            f"{name}{PREVIOUS_SUFFIX}": (compares, lambda before=before: before),
-            f"{name}{against_suffix(months)}": (compares, lambda own=own, mean=mean: own - mean),
-            f"{name}{share_suffix(months)}": (has_shares, lambda own=own, mean=mean: shares(own, mean)),
-            f"{name}{share_suffix(LONG_MONTHS)}": (
-                has_shares,
-                lambda own=own: shares(own, past_means(own, LONG_MONTHS)),
-            ),
-        }
+        add(f"{name}{PREVIOUS_SUFFIX}", compares, partial(previous, own))
+        add(f"{name}{against_suffix(months)}", compares, partial(less_past, own, months))
+        for length in (months, LONG_MONTHS):
+            add(f"{name}{share_suffix(length)}", has_shares, partial(of_past, own, length))
         if assets is not None:
-            new[f"{name}{OF_ASSETS_SUFFIX}"] = (has_shares, lambda own=own: shares(own, assets))
+            add(f"{name}{OF_ASSETS_SUFFIX}", has_shares, partial(shares, own, assets))
         if assets is not None and name == ASSETS:
-            new |= {
-                f"{name}{spread_suffix(length)}": (
-                    columns is None,
-                    lambda own=own, length=length: shares(past_spreads(own, length), past_means(own, length)),
-                )
-                for length in (months, LONG_MONTHS)
-            }
-            new[HALVED] = (columns is None, lambda own=own: past_means(halved(own, assets), LONG_MONTHS))
-        added |= {
-            column: values()[row, column_of_row]
-            for column, (by_data, values) in new.items()
-            if is_wanted(column, by_data)
-        }
+            for length in (months, LONG_MONTHS):
+                add(f"{name}{spread_suffix(length)}", columns is None, partial(relative_spreads, own, length))
+            add(HALVED, columns is None, partial(halved_share, own, assets))
     return pd.concat([panel, pd.DataFrame(added, index=panel.index)], axis=1)
+
+
+def previous(values: np.ndarray) -> np.ndarray:
+    """Return for each cell the one before it in its row."""
+    found = np.full(values.shape, np.nan)
+    found[:, 1:] = values[:, :-1]
+    return found
+
+
+def less_past(values: np.ndarray, months: int) -> np.ndarray:
+    """Return for each cell how far it is above the mean of up to `months` cells before it."""
+    return np.asarray(values - past_means(values, months))
+
+
+def of_past(values: np.ndarray, months: int) -> np.ndarray:
+    """Return for each cell its share of the mean of up to `months` cells before it."""
+    return shares(values, past_means(values, months))
+
+
+def relative_spreads(values: np.ndarray, months: int) -> np.ndarray:
+    """Return for each cell the spread of up to `months` cells before it as a share of their mean."""
+    return shares(past_spreads(values, months), past_means(values, months))
+
+
+def halved_share(values: np.ndarray, baseline: np.ndarray) -> np.ndarray:
+    """Return for each cell in what share of the year before it the values had halved; see `halved`."""
+    return past_means(halved(values, baseline), LONG_MONTHS)
 
 
 def past_means(values: np.ndarray, months: int) -> np.ndarray:

@@ -53,7 +53,8 @@ def score(
     model
         Of `churn.fit` or `churn.load_model`.
     features
-        One row per person, indexed by person. Not changed. Columns the model does not use are ignored.
+        One row per person, indexed by person. Not changed. Columns the model does not use are ignored. Persons of
+        whom no column of the model is known have no row in the result.
     as_of
         Month the features belong to, written into `month_on`.
     list_share
@@ -82,6 +83,8 @@ def score(
     order = np.argsort(persons.to_numpy(dtype=object).astype(str), kind="stable")
     ordered = features.iloc[order]
     encoded = model.encoder.encoded(ordered)
+    known = ordered[model.encoder.columns].notna().any(axis=1).to_numpy()
+    order, ordered, encoded = order[known], ordered[known], encoded[known]
     probability = model.calibration.apply(model.raw(encoded))
     # The order of the raw score decides within equal calibrated steps, then the id.
     rank_order = np.lexsort((np.arange(len(ordered)), -model.raw(encoded), -probability))
@@ -158,13 +161,13 @@ def reason_rows(
     effects = np.column_stack([found.of(group) for group in model.groups])
     order = np.argsort(-effects, axis=1, kind="stable")
     speakers = np.empty(effects.shape, dtype=object)
-    for position, group in enumerate(model.groups):
-        speakers[:, position] = group[0]
-        spoken = np.flatnonzero((order[:, :REASON_COUNT] == position).any(axis=1))
+    for number, group in enumerate(model.groups):
+        speakers[:, number] = group[0]
+        spoken = np.flatnonzero((order[:, :REASON_COUNT] == number).any(axis=1))
         if len(group) > 1 and len(spoken):
             # The member that alone explains most speaks for its group.
             alone = np.column_stack([found.of([name], spoken) for name in group])
-            speakers[spoken, position] = np.array(group, dtype=object)[alone.argmax(axis=1)]
+            speakers[spoken, number] = np.array(group, dtype=object)[alone.argmax(axis=1)]
     values = {name: typed_column(features[name])[0].to_numpy(dtype=object) for name in model.encoder.columns}
     columns: dict[str, list[object]] = {}
     for number in range(REASON_COUNT):
@@ -195,7 +198,7 @@ def reason_sentences(
     return (
         f"{english[:1].upper()}{english[1:]}: {shown_value(name, own, 'en')} "
         f"(customers who stay: {shown_value(name, typical, 'en')})",
-        f"{chinese}:{shown_value(name, own, 'zh')}(留存客户典型值:{shown_value(name, typical, 'zh')})",
+        f"{chinese}：{shown_value(name, own, 'zh')}（留存客户典型值：{shown_value(name, typical, 'zh')}）",
     )
 
 

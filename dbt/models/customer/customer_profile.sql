@@ -132,12 +132,12 @@ select
     reasons.reason_3_zh as churn_reason_3_zh,
     churn.as_of as churn_as_of,
     {{ days_between('churn.as_of', as_of()) }} as churn_age_days,
-    {{ absence_of('churn_run', 'churn.probability') }} as churn_absence,
+    coalesce(churn_exclusions.exclusion_en, {{ absence_of('churn_run', 'churn.probability') }}) as churn_absence,
     dormancy.probability as dormancy_probability,
     cast(dormancy.risk_decile as integer) as dormancy_risk_decile,
     dormancy.as_of as dormancy_as_of,
     {{ days_between('dormancy.as_of', as_of()) }} as dormancy_age_days,
-    {{ absence_of('dormancy_run', 'dormancy.probability') }} as dormancy_absence,
+    coalesce(dormancy_exclusions.exclusion_en, {{ absence_of('dormancy_run', 'dormancy.probability') }}) as dormancy_absence,
     rules.rule_id as top_rule_id,
     rules.consequent as top_rule_product_code,
     rules.sentence_en as top_rule,
@@ -153,6 +153,14 @@ left join segments on persons.person_id = segments.person_id
 left join loyalty on persons.person_id = loyalty.person_id
 left join churn on persons.person_id = churn.person_id
 left join dormancy on persons.person_id = dormancy.person_id
+left join {{ ref('churn_exclusion') }} as churn_exclusions
+    on
+        persons.person_id = churn_exclusions.person_id
+        and churn_exclusions.definition = 'closure_or_drop'
+left join {{ ref('churn_exclusion') }} as dormancy_exclusions
+    on
+        persons.person_id = dormancy_exclusions.person_id
+        and dormancy_exclusions.definition = 'dormancy'
 left join reasons on churn.person_id = reasons.person_id
 left join {{ ref('customer_rule') }} as rules on persons.person_id = rules.person_id
 left join last_runs as segmentation on segmentation.miner = 'segmentation'
