@@ -321,9 +321,9 @@ def canonical_rows(
     frame = frame.drop(columns=[name for name in (groups, as_of) if isinstance(name, str)])
     if persons is None:
         persons = pd.Series(features.index.astype(str), name="person_id")
-    for name, held in (("groups", persons), ("as_of", months)):
-        if held is not None and held.isna().any():
-            message = f"{name}: {int(held.isna().sum())} of {len(held)} values are missing; give each row its own."
+    for name, given in (("groups", persons), ("as_of", months)):
+        if given is not None and given.isna().any():
+            message = f"{name}: {int(given.isna().sum())} of {len(given)} values are missing; give each row its own."
             raise ValueError(message)
     outcome = pd.Series(np.asarray(labels, dtype=object))
     if len(outcome) != len(frame):
