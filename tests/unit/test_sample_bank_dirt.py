@@ -60,14 +60,14 @@ def latest(folder: Path, kind: str) -> dict[str, dict[tuple[object, ...], tuple[
             contract = load_contract().tables[table]
             key = [*shape.key, *(["updated_at"] if shape.is_versioned else [])]
             columns = [column.raw_name for column in contract.columns]
+            named, shown = (", ".join(f"{name}::varchar" for name in names) for names in (key, columns))
             rows = connection.execute(
                 f"""with last as (
                     select * from raw.{table}
                     qualify row_number() over (
                         partition by {", ".join(key)} order by known_on desc, operation, row_hash) = 1
                 )
-                select [{", ".join(f"{name}::varchar" for name in key)}], [{", ".join(f"{name}::varchar" for name in columns)}]
-                from last where operation = 'upsert'"""
+                select [{named}], [{shown}] from last where operation = 'upsert'"""
             ).fetchall()
             found[table] = {tuple(name): tuple(row) for name, row in rows}
     return found
