@@ -43,9 +43,8 @@ def written(folder: Path, source: Path, threads: int, level: int) -> dict[str, f
             connection.execute(f"create table {table} as select * from read_parquet('{source}/{table}/*.parquet')")
         began, processor = time.perf_counter(), time.process_time()
         for table in tables:
-            connection.execute(
-                f"copy {table} to '{folder}/{table}.parquet' (format parquet, compression zstd, compression_level {level})"
-            )
+            options = f"format parquet, compression zstd, compression_level {level}"
+            connection.execute(f"copy {table} to '{folder}/{table}.parquet' ({options})")
         seconds = {"seconds": time.perf_counter() - began, "processor": time.process_time() - processor}
     return {**seconds, **_used(folder)}
 

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -244,12 +244,20 @@ def _looked_up(shape: TableShape, rows: pa.Table, dirt: Dirt, seed: int) -> tupl
     names = shape.keys(rows)
     if shape.is_versioned:
         names = pc.binary_join_element_wise(names, pc.cast(rows.column("updated_at"), pa.string()), "|")
-    identity = pd.util.hash_array(names.to_numpy(zero_copy_only=False).astype(object), categorize=False)
+    identity = _hashes(names.to_numpy(zero_copy_only=False).astype(object))
     draws = Draws(seed, f"dirt {shape.name}", identity)
     bounds = np.cumsum([getattr(dirt, kind) for kind in ROW_KINDS])
     kind = np.searchsorted(bounds, draws.uniform("kind"), side="right").astype(np.int64)
     kind[kind == len(ROW_KINDS)] = CLEAN
     return kind, 1 + draws.integer("days", LATEST_DAYS)
+
+
+def _hashes(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.uint64]:
+    """64 bits of each text, the same in every process."""
+    # A clean bank need not wait for pandas.
+    from pandas.util import hash_array  # noqa: PLC0415
+
+    return np.asarray(hash_array(texts, categorize=False), np.uint64)
 
 
 def _with_helpers(
@@ -328,7 +336,7 @@ def soiled(
     chosen: dict[int, str | None] = {}
     changes: dict[str, dict[int, str]] = {}
     for row in faulty.tolist():
-        roll = int(pd.util.hash_array(np.array([f"{seed} {keys[row]} {delivery}"], object))[0])
+        roll = int(_hashes(np.array([f"{seed} {keys[row]} {delivery}"], object))[0])
         column, text = None, ""
         if kind[row] == _WRONG_TYPE and numbers:
             column, text = numbers[roll % len(numbers)], _NO_NUMBERS[roll // 64 % len(_NO_NUMBERS)]
