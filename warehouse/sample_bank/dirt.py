@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from warehouse.errors import UserError
 from warehouse.sample_bank.columns import AnyIntegers, dates
+from warehouse.sample_bank.dates import day_number
 from warehouse.sample_bank.files import GBK_BEGIN, GBK_END
 from warehouse.sample_bank.random_numbers import Draws, IntegerArray
 from warehouse.sample_bank.table_shapes import TableShape
@@ -87,6 +88,8 @@ class Dirt:
     column_added, column_renamed, column_retyped
         First day of files of transactions with a column `device` more, with `place_city` named `city`, with `value_on`
         as a time of the day.
+    until
+        Last day whose rows are hit; without it there is no end.
     """
 
     wrong_type: float = 0.0
@@ -100,6 +103,7 @@ class Dirt:
     column_added: date | None = None
     column_renamed: date | None = None
     column_retyped: date | None = None
+    until: date | None = None
 
     @classmethod
     def of_rate(cls, rate: float, formats: tuple[str, ...] = ("csv",)) -> Dirt:
@@ -157,11 +161,11 @@ class Dirt:
                 found=f"rates that add up to {sum(rates.values()):g}",
                 valid="at most 1 together",
             )
-        for kind in DRIFT_KINDS:
+        for kind in (*DRIFT_KINDS, "until"):
             day = getattr(self, kind)
             if day is not None and not isinstance(day, date):
                 raise UserError(
-                    "the day from which a column is another is no date",
+                    "the day from which a column is another, or until which rows are faulty, is no date",
                     where=f"dirt.{kind}",
                     found=repr(day),
                     valid="a date",
@@ -209,6 +213,8 @@ def arranged(shape: TableShape, rows: pa.Table, dirt: Dirt, *, seed: int, initia
     if dirt.is_clean or not shape.is_of_customers or size == 0:
         return _with_helpers(rows, known, np.full(size, CLEAN), np.zeros(size, np.int64), np.zeros(size, np.bool_))
     kind, delay = _looked_up(shape, rows, dirt, seed)
+    if dirt.until is not None:
+        kind[known > day_number(dirt.until)] = CLEAN
     is_daily = known > initial_end
     kind[(kind == _ORPHAN) & (shape.owner is None)] = CLEAN
     kind[np.isin(kind, (_CORRECTION, _DELETE)) & (~is_daily | shape.is_versioned)] = CLEAN
