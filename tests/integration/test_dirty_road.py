@@ -19,7 +19,7 @@ DIRT = Dirt(
     duplicate=0.01, late=0.02, correction=0.01, delete=0.01, column_added=date(2025, 2, 10),
     column_retyped=date(2025, 2, 5), until=date(2025, 2, DAYS - LATEST_DAYS),
 )  # fmt: skip
-#: Hashes the features as known at each month's end: what came late after the end of January is rightly not in January's.
+#: Hashes features as known at each month's end: what came late after January is rightly not in January's.
 AS_KNOWN_THEN = "mining.model_run"
 SCHEMAS = ("core", "customer", "relationship", "mining")
 

@@ -215,6 +215,12 @@ class TestDeterminism:
         assert contents(tmp_path / "bank") == contents(dirty / "bank")
         assert contents(tmp_path / "truth") == contents(dirty / "truth")
 
+    def test_it_ends_when_it_is_told_to(self, tmp_path: Path) -> None:
+        write(tmp_path, Dirt(late=0.2, duplicate=0.1, until=date(2024, 3, 4)), steps=(2, 10))
+        late = faults(tmp_path, "settled_on", "kind = 'late'")
+        assert date(2024, 2, 24) < late[0][0] < late[-1][0] == date(2024, 3, 4)
+        assert faults(tmp_path, "delivery", "kind = 'duplicate' and delivery > '2024/03/05'  and delivery < 'a'") == []
+
     def test_no_dirt_is_the_clean_bank_and_says_nothing_of_it(self, tmp_path: Path) -> None:
         generate(tmp_path / "one", customers=50, months=1, dirt=Dirt())
         generate(tmp_path / "two", customers=50, months=1)
@@ -232,6 +238,7 @@ class TestErrors:
             (Dirt(duplicate=True), ("csv",), "dirt.duplicate"),
             (Dirt(duplicate=0.6, late=0.6), ("csv",), "dirt"),
             (Dirt(column_added="2024-01-01"), ("csv",), "dirt.column_added"),  # type: ignore[arg-type]
+            (Dirt(late=0.1, until="2024-01-01"), ("csv",), "dirt.until"),  # type: ignore[arg-type]
             (Dirt(gbk_bytes=0.1), ("parquet",), "dirt, formats"),
             (Dirt(wrong_type=0.1), ("parquet", "csv"), "dirt, formats"),
         ],
