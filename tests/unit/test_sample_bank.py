@@ -486,3 +486,15 @@ class TestManifest:
         told: list[tuple[int, int]] = []
         generate(tmp_path / "bank", customers=20, months=3, progress=lambda done, all_: told.append((done, all_)))
         assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_thousand_customers_take_less_than_three_seconds(tmp_path: Path) -> None:
+    # Processor time, Python's imports included: other work on the machine does not count.
+    script = f"""
+import time
+from warehouse.sample_bank.generate import generate
+generate({str(tmp_path / "bank")!r}, customers=1_000, months=12)
+print(time.process_time())
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert float(run.stdout) < 3

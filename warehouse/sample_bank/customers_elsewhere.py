@@ -41,7 +41,7 @@ class _Faults:
 
 
 def customers_elsewhere_tables(
-    people: Population, seed: int, rows: IntegerArray, registered: IntegerArray, parameters: Parameters
+    people: Population, seed: int, parameters: Parameters, *, last_day: int
 ) -> tuple[pa.Table, pa.Table]:
     """Records of customers in the other systems, and the truth of who they are.
 
@@ -49,13 +49,11 @@ def customers_elsewhere_tables(
     ----------
     people, seed, parameters
         Of the bank.
-    rows
-        Positions of the customers who were registered, ascending.
-    registered
-        Local seconds of registration of each.
+    last_day
+        Last day on which a record is there, as days since 1970-01-01.
     """
     further = parameters.further
-    draws = Draws(seed, "elsewhere", people.number[rows])
+    draws = Draws(seed, "elsewhere", people.number)
     known = draws.happens("known", further.known_elsewhere)
     twice = draws.happens("twice", further.known_twice)
     system = draws.integer("system", len(SYSTEMS))
@@ -65,8 +63,12 @@ def customers_elsewhere_tables(
     which = np.concatenate(
         [np.full(int(mask.sum()), number) for number, mask in enumerate((known, known & twice, relative))]
     )
+    recorded = people.joined_day[place] * 86_400 + 8 * 3600
+    # A system takes up to 200 days to hear of a customer.
+    recorded += (draws.uniform("recorded", place, which) * 200 * 86_400).astype(np.int64)
     order = np.lexsort((which, place))
-    place, which = place[order], which[order]
+    order = order[recorded[order] < (last_day + 1) * 86_400]
+    place, which, recorded = place[order], which[order], recorded[order]
     is_relative = which == 2
     systems = np.where(which == 1, 1 - system[place], system[place])
     size = len(place)
@@ -85,10 +87,8 @@ def customers_elsewhere_tables(
         no_identity_number=draws.happens("no identity number", further.no_identity_number, place, which) | is_relative,
         mistyped_identity_number=fault("mistyped", further.mistyped_identity_number),
     )
-    later = (draws.uniform("recorded", place, which) * 200 * 86_400).astype(np.int64)
-    recorded = registered[place] + later
-    own = customers_table(people, seed, rows[place], np.zeros(size, np.bool_), recorded)
-    numbers = people.number[rows[place]]
+    own = customers_table(people, seed, place, np.zeros(size, np.bool_), recorded)
+    numbers = people.number[place]
     # Ids of a system follow from the customer's, in an order that is not the core's.
     scrambled = (numbers * 3 + which // 2) * 7_919 % 1_000_000_007 + 2_000_000_000
     ids = digits(scrambled * 10 + systems)

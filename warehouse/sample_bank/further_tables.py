@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,7 @@ from warehouse.sample_bank.gl_balances import GeneralLedger
 from warehouse.sample_bank.ledger import RecordingLedger
 from warehouse.sample_bank.life import MonthRecord
 from warehouse.sample_bank.loans import Arrears, loan_status_table, payment_schedule_table
+from warehouse.sample_bank.parameters import LOAN_PRODUCTS
 from warehouse.sample_bank.population import life_numbers
 from warehouse.sample_bank.product_nav import HISTORY_MONTHS as NAV_HISTORY_MONTHS
 from warehouse.sample_bank.product_nav import product_nav_table
@@ -35,6 +37,8 @@ from warehouse.sample_bank.simulation import BankSettings, Simulation
 from warehouse.sample_bank.state import State
 from warehouse.sample_bank.survey_responses import branch_service, survey_table
 
+#: Products whose postings are needed even of months that are not written: arrears run on from month to month.
+FOLLOWED_PRODUCTS = LOAN_PRODUCTS
 #: Tables with one file per month.
 MONTHLY = ("contacts", "payment_schedule", "loan_status")
 
@@ -60,6 +64,18 @@ def planted(settings: BankSettings) -> Mapping[str, object]:
     }
 
 
+class Files(Protocol):
+    """What takes tables: files of a window, or of the days after it."""
+
+    def write(self, table: str, name: str, rows: pa.Table) -> None:
+        """Append rows to a file of a table."""
+        ...
+
+    def finish(self, table: str, name: str) -> None:
+        """Close a file."""
+        ...
+
+
 class FurtherTables:
     """Writes the tables of staff, prices, books, loans, contacts, surveys and campaigns, and their truth.
 
@@ -73,7 +89,7 @@ class FurtherTables:
         Takes the truth; None: it is not wanted.
     """
 
-    def __init__(self, simulation: Simulation, files: TableFiles, truth: TableFiles | None) -> None:
+    def __init__(self, simulation: Simulation, files: Files, truth: TableFiles | None) -> None:
         self._simulation, self._files, self._truth = simulation, files, truth
         settings = simulation.settings
         self._settings = settings
@@ -130,13 +146,14 @@ class FurtherTables:
         )
         self._onlookers.append(looks_on)
         self._write("relationship_assignments", looks_on.relationships.opening(block, first.first_day - 1))
-        self._write_elsewhere(block, np.flatnonzero(block.people.joined_month == 0))
+        self._write_elsewhere(block)
         self._plan(looks_on, block, first)
 
-    def _write_elsewhere(self, block: State, rows: np.ndarray) -> None:
-        registered = block.people.joined_day[rows] * 86_400 + 8 * 3600
+    def _write_elsewhere(self, block: State) -> None:
+        people, settings = block.people, self._settings
+        # Another system records a customer up to months after he joined: what the window does not see is not there.
         table, truth = customers_elsewhere_tables(
-            block.people, self._settings.seed, rows, registered, self._settings.parameters
+            people, settings.seed, settings.parameters, last_day=settings.all_months[-1].last_day
         )
         self._write("customers_elsewhere", table)
         self._tell("identities", truth)
@@ -147,7 +164,14 @@ class FurtherTables:
         looks_on.campaigns.plan(block, month)
 
     def write_month(
-        self, position: int, block: State, ledger: RecordingLedger, record: MonthRecord, month: Month
+        self,
+        position: int,
+        block: State,
+        ledger: RecordingLedger,
+        record: MonthRecord,
+        month: Month,
+        *,
+        is_written: bool = True,
     ) -> None:
         """Write a month of a block, which stands at its end, and plan the next one.
 
@@ -156,27 +180,29 @@ class FurtherTables:
         position
             Of the block.
         block, ledger, record, month
-            What was lived.
+            What was lived. Of a month that is not written and has no truth only `FOLLOWED_PRODUCTS` are needed.
+        is_written
+            Whether its rows are wanted; its truth is told all the same.
         """
         settings, market = self._settings, self._simulation.market
         seed, parameters = settings.seed, settings.parameters
         looks_on = self._onlookers[position]
         postings, name = ledger.postings.collected(), month.name
         closed = closing_days(block, ledger.accounts.collected())
-        self._ledger.add(block, postings)
         schedule = payment_schedule_table(block, ledger, postings, month, looks_on.arrears)
-        self._write("payment_schedule", schedule, name)
-        self._write("loan_status", loan_status_table(block, month, seed, parameters, looks_on.arrears), name)
-        self._write("relationship_assignments", looks_on.relationships.step(block, month, closed))
-        contacts, effects = looks_on.contacts.carry_out(block, month, looks_on.relationships, closed)
-        self._write("contacts", contacts, name)
-        offers, take_up = looks_on.campaigns.carry_out(block, month, closed)
-        self._write("campaign_contacts", offers)
-        answers = survey_table(block, month, closed, market=market, seed=seed, parameters=parameters)
-        self._write("survey_responses", answers)
-        joined = np.flatnonzero(block.people.joined_month == month.number)
-        if len(joined):
-            self._write_elsewhere(block, joined)
+        assignments = looks_on.relationships.step(block, month, closed)
+        if is_written or looks_on.values is not None:
+            contacts, effects = looks_on.contacts.carry_out(block, month, looks_on.relationships, closed)
+            offers, take_up = looks_on.campaigns.carry_out(block, month, closed)
+        if is_written:
+            self._ledger.add(block, postings)
+            self._write("payment_schedule", schedule, name)
+            self._write("loan_status", loan_status_table(block, month, seed, parameters, looks_on.arrears), name)
+            self._write("relationship_assignments", assignments)
+            self._write("contacts", contacts, name)
+            self._write("campaign_contacts", offers)
+            answers = survey_table(block, month, closed, market=market, seed=seed, parameters=parameters)
+            self._write("survey_responses", answers)
         self._plan(looks_on, block, Month(month.number + 1))
         if looks_on.values is not None:
             self._tell("contact_effects", effects)
