@@ -101,6 +101,23 @@ class TestDays:
             assert rows_of(bank.folder, table) == rows_of(long, table), table
             assert len(rows_of(bank.folder, table, bank.last_day)) == bank.rows[table], table
 
+    def test_a_bank_knows_nothing_of_the_days_after_its_window(self, long: Path) -> None:
+        for table in TABLES:
+            assert rows_of(long, table) == rows_of(long, table, date(2024, 4, 30)), table
+
+    def test_what_was_lived_before_the_first_day_is_remembered(self, tmp_path: Path) -> None:
+        # Arrears, managers and contact lists of the day come from months that are lived again, not written.
+        for name, truth in (("without truth", None), ("with truth", tmp_path / "truth")):
+            generate(tmp_path / name, customers=CUSTOMERS, months=14, truth_dir=truth)
+            deliver(tmp_path / name, 31, truth_dir=truth)
+        one, other = contents(tmp_path / "without truth"), contents(tmp_path / "with truth")
+        assert one == other
+        (behind,) = duckdb.sql(
+            f"""select count(*) from '{tmp_path}/with truth/2025/03/31/loan_status/*.parquet'
+            where days_past_due > 90"""
+        ).fetchall()[0]
+        assert behind > 0
+
     def test_slices_go_on_and_are_still_the_whole(self, tmp_path: Path) -> None:
         for name, part in (("whole", None), ("one", (0, 120)), ("two", (120, CUSTOMERS))):
             generate(tmp_path / name, customers=CUSTOMERS, months=1, slice=part)

@@ -125,6 +125,15 @@ class TestQuarantine:
             expected = rows * 0.05 / len(ROW_KINDS)
             assert abs(counts[kind] - expected) < 4 * expected**0.5, kind
 
+    def test_every_table_about_customers_is_hit_and_no_other(self, tmp_path: Path) -> None:
+        generate(
+            tmp_path / "bank", customers=300, months=3, formats=("csv",), truth_dir=tmp_path / "truth",
+            dirt=Dirt.of_rate(1.0),
+        )  # fmt: skip
+        hit = {row[0] for row in faults(tmp_path, 'distinct "table"')}
+        assert hit == {table for table, shape in table_shapes().items() if shape.is_of_customers}
+        assert hit >= {"contacts", "survey_responses", "loan_status", "payment_schedule", "campaign_contacts"}
+
     def test_the_record_finds_each_row_in_its_file(self, dirty: Path) -> None:
         for delivery, row, key in faults(
             dirty,

@@ -84,7 +84,8 @@ class Dirt:
     correction
         The row is delivered with a wrong number and days later with the right one.
     delete
-        With the row comes another that should not be, and is deleted days later.
+        With the row comes another that should not be, and is deleted days later. Where rows are told apart by their
+        account, it is of an account that is not there.
     column_added, column_renamed, column_retyped
         First day of files of transactions with a column `device` more, with `place_city` named `city`, with `value_on`
         as a time of the day.
