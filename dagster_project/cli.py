@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -32,6 +34,8 @@ quarantine = typer.Typer(help="Rows that could not be landed.", no_args_is_help=
 application.add_typer(sources, name="sources")
 application.add_typer(release, name="release")
 application.add_typer(quarantine, name="quarantine")
+vault = typer.Typer(help="Clear identifiers and their keys; every reading is recorded.", no_args_is_help=True)
+application.add_typer(vault, name="vault")
 
 console = Console(highlight=False)
 
@@ -41,6 +45,8 @@ SourceOption = Annotated[
 AsOfOption = Annotated[str | None, typer.Option(help="Build as of this date, as 2024-03-31.")]
 CustomersOption = Annotated[int | None, typer.Option(help="Size of the sample bank.")]
 DEFAULT_CUSTOMERS = 20_000
+PurposeOption = Annotated[str, typer.Option(help="Why: a purpose of the role (warehouse/vault/access.yml).")]
+RoleOption = Annotated[str, typer.Option(help="As what you read.")]
 DataOption = Annotated[Path | None, typer.Option(help="The folder with the bank's deliveries.")]
 
 
@@ -232,6 +238,92 @@ def quarantine_list() -> None:
     for item in summarise(home_of_process()):
         table.add_row(item.bank, item.source, item.file, item.column, item.reason, str(item.rows), str(item.first_line))
     console.print(table)
+
+
+def user_of_process() -> str:
+    """Account of whoever gave the command, for the record of what was read and decided."""
+    return getpass.getuser()
+
+
+def bank_of_home(home: Home) -> str:
+    """Short name of the bank whose warehouse the home holds.
+
+    Raises
+    ------
+    UserError
+        If nothing was landed, or deliveries of several banks.
+    """
+    banks = sorted(folder.name for folder in home.landing.glob("*") if (folder / "ledger").is_dir())
+    known = remembered(home.root)
+    if known is not None:
+        from dagster_project.lib.environment import bank_of  # noqa: PLC0415
+
+        return bank_of(known.source).name
+    if len(banks) == 1:
+        return banks[0]
+    raise UserError(
+        "it cannot be told which bank is meant",
+        where=str(home.landing),
+        found=", ".join(banks) or "no deliveries",
+        next_step="run `mainbank run` once with its SOURCE and DATA",
+    )
+
+
+@vault.command("status")
+def vault_status() -> None:
+    """Show what the vault holds, by number, after opening its keys."""
+    from warehouse.vault import KEY_VARIABLE, status  # noqa: PLC0415
+
+    source = KEY_VARIABLE if KEY_VARIABLE in os.environ else "vault/master.key"
+    found = status(home_of_process(), source)
+    for name, value in (
+        ("master key", f"{found.master_key}, from {found.key_source}"),
+        ("token key", found.token_key),
+        ("keys of records", f"{found.records:,}"),
+        ("keys of blocks", f"{found.blocks:,}"),
+        ("sealed files", f"{found.sealed_files:,}, {found.sealed_bytes:,} bytes"),
+        ("readings", f"{found.readings:,}, {found.refused:,} of them refused"),
+    ):
+        console.print(f"{name:<16} {value}", markup=False, soft_wrap=True)
+
+
+@vault.command("show")
+def vault_show(
+    record: Annotated[str, typer.Argument(help="Record id: 64 hexadecimal digits.")],
+    purpose: PurposeOption,
+    role: RoleOption = "data_protection_officer",
+    authority: Annotated[str | None, typer.Option(help="Which authority asks; for disclosure.")] = None,
+) -> None:
+    """Show the clear values of one record. The reading is recorded, also when it is refused."""
+    from warehouse.vault import read_clear  # noqa: PLC0415
+
+    home = home_of_process()
+    values = read_clear(
+        home,
+        bank_of_home(home),
+        [record],
+        purpose=purpose,
+        role=role,
+        who=user_of_process(),
+        authority=authority,
+    )
+    table = Table("source", "known on", "row", "column", "value", box=None, pad_edge=False)
+    for value in values:
+        table.add_row(value.source, str(value.known_on), str(value.source_row), value.column, escape(value.value))
+    console.print(table if values else "nothing: no such record, no identifying values, or erased")
+
+
+@vault.command("rotate")
+def vault_rotate() -> None:
+    """Exchange the master key; no token changes. Killed at any point, the next command completes it."""
+    from warehouse.vault import KEY_VARIABLE, NEW_KEY_VARIABLE, begin_rotation  # noqa: PLC0415
+
+    old, new = begin_rotation(home_of_process().vault)
+    console.print(f"master key {old} is now {new}")
+    if KEY_VARIABLE in os.environ:
+        console.print(
+            f"set {KEY_VARIABLE} to the new key from now on, and take {NEW_KEY_VARIABLE} away", soft_wrap=True
+        )
 
 
 def main() -> None:
