@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -20,6 +21,9 @@ from rich.table import Table
 from dagster_project.lib.environment import Environment, parse_as_of, remembered
 from warehouse.errors import UserError
 from warehouse.home import Home
+
+if TYPE_CHECKING:
+    from warehouse.sources.bank import Bank
 
 application = typer.Typer(
     name="mainbank",
@@ -245,30 +249,6 @@ def user_of_process() -> str:
     return getpass.getuser()
 
 
-def bank_of_home(home: Home) -> str:
-    """Short name of the bank whose warehouse the home holds.
-
-    Raises
-    ------
-    UserError
-        If nothing was landed, or deliveries of several banks.
-    """
-    banks = sorted(folder.name for folder in home.landing.glob("*") if (folder / "ledger").is_dir())
-    known = remembered(home.root)
-    if known is not None:
-        from dagster_project.lib.environment import bank_of  # noqa: PLC0415
-
-        return bank_of(known.source).name
-    if len(banks) == 1:
-        return banks[0]
-    raise UserError(
-        "it cannot be told which bank is meant",
-        where=str(home.landing),
-        found=", ".join(banks) or "no deliveries",
-        next_step="run `mainbank run` once with its SOURCE and DATA",
-    )
-
-
 @vault.command("status")
 def vault_status() -> None:
     """Show what the vault holds, by number, after opening its keys."""
@@ -300,7 +280,7 @@ def vault_show(
     home = home_of_process()
     values = read_clear(
         home,
-        bank_of_home(home),
+        bank_in_force(home).name,
         [record],
         purpose=purpose,
         role=role,
@@ -324,6 +304,105 @@ def vault_rotate() -> None:
         console.print(
             f"set {KEY_VARIABLE} to the new key from now on, and take {NEW_KEY_VARIABLE} away", soft_wrap=True
         )
+
+
+def bank_in_force(home: Home) -> Bank:
+    """Mapping and settings of the bank the home was last run with.
+
+    Raises
+    ------
+    UserError
+        If it was never run.
+    """
+    from dagster_project.lib.environment import bank_of  # noqa: PLC0415
+
+    known = remembered(home.root)
+    if known is None:
+        raise UserError("nothing was run in this home yet", where=str(home.root), next_step="run: mainbank run")
+    return bank_of(known.source)
+
+
+@application.command()
+def erase(
+    persons: Annotated[list[str], typer.Argument(help="person_id, one or several.")],
+    reason: Annotated[str, typer.Option(help="Why; it goes into the certificate.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and change nothing.")] = False,
+    with_shared: Annotated[bool, typer.Option("--with-shared", help="Also accounts that others hold too.")] = False,
+) -> None:
+    """Erase persons: keys destroyed, deliveries rewritten, the warehouse built anew by the next run."""
+    from warehouse import erasure  # noqa: PLC0415
+
+    home = home_of_process()
+    bank, who = bank_in_force(home), user_of_process()
+    if dry_run:
+        planned = erasure.plan(home, bank, persons, who=who)
+        rows = planned.rows
+        for name, value in (
+            ("persons", f"{len(rows.person_ids):,}"),
+            ("source records", f"{len(rows.record_ids):,}, their keys destroyed"),
+            ("accounts", f"{len(rows.accounts):,}, {len(rows.shared_accounts):,} of them shared with others"),
+            ("landed rows", f"{sum(map(len, rows.landed.values())):,} in {len(rows.landed):,} deliveries"),
+            ("quarantined", f"{sum(map(len, rows.quarantined.values())):,} in {len(rows.quarantined):,} deliveries"),
+            ("superseded", f"{len(rows.superseded):,} deliveries no longer in force, their files deleted"),
+            ("models", ", ".join(planned.models) or "none"),
+            ("releases", f"{', '.join(planned.releases) or 'none'} (each until it is pruned)"),
+            ("as-of builds", f"{', '.join(planned.as_of_files) or 'none'} (deleted)"),
+            ("legal holds", "; ".join(f"{person}: {why}" for person, why in planned.holds.items()) or "none"),
+        ):
+            console.print(f"{name:<16} {value}", markup=False, soft_wrap=True)
+        console.print("Nothing was changed.")
+        return
+    if not reason:
+        raise UserError("an erasure needs a reason", where="--reason", next_step="mainbank erase PERSON --reason ...")
+    certificate = erasure.erase(home, bank, persons, reason=reason, who=who, with_shared=with_shared)
+    console.print(f"erased; certificate {certificate['certificate']}", soft_wrap=True)
+    console.print(f"{len(certificate['deliveries'])} deliveries were rewritten; the warehouse is built by the next run")
+    if certificate["releases"]:
+        console.print(
+            f"Releases that still hold the person until they are pruned: {', '.join(certificate['releases'])}. "
+            "After the next run: mainbank release prune --kept 1",
+            soft_wrap=True,
+        )
+    if certificate["models"]:
+        console.print(
+            f"Models fitted with the person: {', '.join(certificate['models'])}. To fit anew: make retrain",
+            soft_wrap=True,
+        )
+
+
+@application.command()
+def hold(
+    person: Annotated[str, typer.Argument(help="person_id.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    release_: Annotated[bool, typer.Option("--release", help="End the hold.")] = False,
+) -> None:
+    """Put a person under legal hold, which blocks erasure; or release them."""
+    from warehouse.erasure import set_hold  # noqa: PLC0415
+
+    home = home_of_process()
+    set_hold(home, bank_in_force(home).name, person, reason=reason, who=user_of_process(), is_release=release_)
+    console.print(f"{person}: {'released' if release_ else 'held'}", markup=False)
+
+
+@application.command()
+def export(
+    person: Annotated[str, typer.Argument(help="person_id.")],
+    purpose: PurposeOption,
+    role: RoleOption = "customer_request",
+    out: Annotated[Path | None, typer.Option(help="File to write, mode 0600; the screen by default.")] = None,
+) -> None:
+    """Give all that is held of a person, as JSON. The reading is recorded."""
+    from warehouse.export import export_person  # noqa: PLC0415
+    from warehouse.vault.files import write_bytes  # noqa: PLC0415
+
+    home = home_of_process()
+    held = export_person(home, bank_in_force(home), person, purpose=purpose, role=role, who=user_of_process())
+    text = json.dumps(held, ensure_ascii=False, indent=1, default=str)
+    if out is None:
+        sys.stdout.write(text + "\n")
+    else:
+        write_bytes(out, text.encode())
+        console.print(f"written to {out}", markup=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -27,6 +27,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse import vault
+from warehouse.erasure import complete as complete_erasure
+from warehouse.erasure import erased_rows
 from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.judgement import ADDED_COLUMNS, RECORD_ID, ErasedRows, Fault, Judge, JudgedRows
@@ -126,6 +128,7 @@ def land(bank: Bank, data_dir: Path, home: Home, progress: Callable[[str], None]
     opened = [open_rows(delivery) for delivery in deliveries]
     home.prepare()
     with _told_when_unwritable(home), _exclusive(home, bank.name):
+        complete_erasure(home)
         entries = read_ledger(home.landing, bank.name)
         keys = vault.load_keys(home.vault, may_create=not entries)
         _check_key(entries, keys, home)
@@ -457,8 +460,8 @@ class _Landing:
             undeclared_columns=tuple(judge.undeclared),
         )
 
-    def _erased(self, _entry: LedgerEntry) -> ErasedRows:
-        return ErasedRows()
+    def _erased(self, entry: LedgerEntry) -> ErasedRows:
+        return erased_rows(self._home, entry.bank, entry.delivery_id)
 
     def _check_share(self, delivery: Delivery, counts: _Counts, records: int) -> None:
         """Refuse a delivery of (at most) so many records if too many of them are faulty."""

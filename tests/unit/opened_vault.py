@@ -11,6 +11,7 @@ from warehouse.home import Home
 from warehouse.ledger import read_ledger
 from warehouse.quarantine import quarantine_path, quarantined_records
 from warehouse.vault import KeyRing, VaultKeys, load_keys, sealed_path
+from warehouse.vault.files import write_bytes
 from warehouse.vault.keys import _write_token_key
 from warehouse.vault.sealed import blocks_of, open_block, open_record, read_sealed
 
@@ -22,6 +23,7 @@ def plant_keys(home: Home, master: str, token: str = "2e" * 32) -> Home:
     """Give a home its keys, so that tokens are those of another home with the same ones."""
     home.vault.mkdir(parents=True, exist_ok=True)
     home.vault.chmod(0o700)
+    write_bytes(home.vault / "master.key", f"{master}\n".encode())
     _write_token_key(home.vault, bytes.fromhex(master), bytes.fromhex(token))
     return home
 
@@ -73,7 +75,7 @@ def contents(home: Home) -> dict[str, Any]:
     for bank in banks:
         for entry in read_ledger(home.landing, bank):
             found[f"sealed/{bank}/{entry.delivery_id}"] = sealed_values(home, bank, entry.delivery_id)
-            if entry.rows_quarantined:
+            if quarantine_path(home.quarantine, bank, entry.delivery_id).is_file():
                 found[f"quarantined/{bank}/{entry.delivery_id}"] = quarantined(home, bank, entry.delivery_id)
     assert found
     return found

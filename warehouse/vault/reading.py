@@ -45,6 +45,8 @@ class ClearValue:
         Where it was delivered; the row is None where only its token says so.
     known_on
         Date of the delivery; of an initial load, the constant for "from the start".
+    token
+        Of a value that names no record.
     """
 
     record_id: str | None
@@ -54,6 +56,7 @@ class ClearValue:
     known_on: date
     column: str
     value: str
+    token: str | None = None
 
 
 @dataclass(frozen=True)
@@ -245,7 +248,7 @@ def _block_values(
     table = read_sealed(path)
     blocks = list(blocks_of(table))
     found = ring.find([name for name, _ in blocks])
-    values: set[tuple[str, str]] = set()
+    values: set[tuple[str, str, str]] = set()
     with duckdb.connect(":memory:") as connection:
         use_key(connection, keys.token)
         connection.register("asked", pa.table({"token": pa.array(sorted(tokens), pa.string())}))
@@ -255,14 +258,14 @@ def _block_values(
             connection.register("block", open_block(found[name], entry.bank, name, sealed))
             values.update(
                 connection.execute(
-                    f'select distinct "column", value from block where {token_expression("value")} in '
-                    "(select token from asked)"
+                    f'select distinct "column", value, {token_expression("value")} as token from block '
+                    "where token in (select token from asked)"
                 ).fetchall()
             )
             connection.unregister("block")
     return [
-        ClearValue(None, entry.delivery_id, entry.source, None, _known_on(entry), column, value)
-        for column, value in sorted(values)
+        ClearValue(None, entry.delivery_id, entry.source, None, _known_on(entry), column, value, token)
+        for column, value, token in sorted(values)
     ]
 
 

@@ -1,0 +1,365 @@
+"""An erased person is nowhere and does not come back; everybody else is as before."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from opened_vault import contents, everything_inside, plant_keys, quarantined, sealed_values
+from power_cut import PowerCut, cut_power_at
+from small_bank import FILES, MAPPING, write_bank, write_data
+
+from warehouse import erasure
+from warehouse.database import open_warehouse
+from warehouse.errors import UserError
+from warehouse.export import export_person
+from warehouse.home import Home
+from warehouse.landing import land
+from warehouse.ledger import LedgerEntry, read_ledger
+from warehouse.registration import register
+from warehouse.sources.bank import Bank, load_bank
+from warehouse.tombstones import tombstones
+from warehouse.vault import sealed_path
+
+WITH_TEXT = (
+    MAPPING.replace(
+        "      branch_id: {type: BIGINT}\n    derive:",
+        "      branch_id: {type: BIGINT}\n      remark: {personal_data: free_text}\n    derive:",
+    )
+    .replace(
+        "codes:\n",
+        """\
+  holder:
+    source_system: core
+    file: holder.csv
+    format: {type: csv}
+    key: [contract_id, person_id]
+    record: person_id
+    columns:
+      contract_id: {type: BIGINT, required: true}
+      person_id: {type: BIGINT, required: true}
+codes:
+""",
+    )
+    .replace(
+        "  transactions:\n    - from",
+        """\
+  account_holders:
+    - from: holder
+      columns:
+        account_id: contract_id
+        customer_source_system: "'core'"
+        source_customer_id: person_id
+        role: "'owner'"
+  transactions:
+    - from""",
+    )
+)
+#: Persons 1 to 4; 3 has a faulty record and two malformed ones, 4 holds the account of 2 too.
+PEOPLE = {
+    "person.csv": (
+        "person_id,full_name,sex,income,joined_on,branch_id,remark\n"
+        "1,Zhang Sanfeng,M,1000.00,2020-01-05,1,calls at night\n"
+        "2,Li Sisi,F,2000.00,2020-02-05,2,\n"
+        "10003,Wang Wuwu,M,1000.00,2020-03-05,1,\n"
+        "4,Zhao Liuliu,F,1000.00,2020-04-05,1,\n"
+        "10003,Wang Wuwu,M,much,2020-03-05,1,\n"
+        "10003,Wang W\n"
+        "5,Nobody,F,1.00\n"
+        "6;Wang Wuwu;F\n"
+    ),
+    "contract.csv": (
+        "contract_id,person_id,kind,opened_on,share_of\n10,1,D,2021-03-01,2\n11,2,T,2021-04-01,4\n"
+        "12,1,D,2021-03-05,2\n13,10003,D,2021-03-05,2\n"
+    ),
+    "holder.csv": "contract_id,person_id\n10,1\n11,2\n11,4\n12,1\n13,10003\n",
+    "posting.csv": (
+        "posting_id,contract_id,booked_at,amount,why,other_side\n"
+        "100,10,2021-03-02 09:00:00,50.00,S,62220001\n"
+        "101,11,2021-04-02 23:30:00,-1.00,F,62220002\n"
+        "102,12,2021-04-02 23:30:00,-1.00,F,62220002\n"
+        "103,12,2021-04-02 23:30:00,-1.00,F,62220003\n"
+        "104,13,2021-04-03 23:30:00,-1.00,F,62220004\n"
+    ),
+}
+
+
+class Installation:
+    """A home with a landed and registered bank."""
+
+    def __init__(self, folder: Path, files: dict[str, str] = FILES | PEOPLE) -> None:
+        self.folder = folder
+        write_bank(folder / "bank", WITH_TEXT)
+        write_data(folder / "data", files)
+        self.home = plant_keys(Home(folder / "home"), "1f" * 32)
+
+    @property
+    def bank(self) -> Bank:
+        return load_bank(self.folder / "bank")
+
+    def run(self) -> Installation:
+        land(self.bank, self.folder / "data", self.home)
+        with open_warehouse(self.home.warehouse, self.bank.settings.resources, self.home.temporary) as connection:
+            ledger = read_ledger(self.home.landing, "small")
+            register(connection, self.bank, self.home.landing, ledger, tombstones(self.home, "small"))
+        return self
+
+    def erase(self, *customers: str, **options: Any) -> dict[str, Any]:
+        persons = [self.person(customer) for customer in customers]
+        return erasure.erase(self.home, self.bank, persons, reason="asked", who="tester", **options)
+
+    def person(self, customer: str) -> str:
+        (row,) = self.query(f"select person_id from raw.person_records where source_customer_id = '{customer}'")
+        return str(row[0])
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.home.warehouse), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def entry(self, source: str) -> LedgerEntry:
+        return next(entry for entry in read_ledger(self.home.landing, "small") if entry.source == source)
+
+    def raw(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Rows of schema raw, but for what depends on the file they came in and on the clock."""
+        tables = [
+            row[0] for row in self.query("select table_name from duckdb_tables() where schema_name = 'raw' order by 1")
+        ]
+        own = ("delivery_id", "landed_at", "source_row", "batch", "row_hash")
+        found = {}
+        for table in tables:
+            names = self.query(f"select column_name from duckdb_columns() where table_name = '{table}' order by 1")
+            kept = ", ".join(name for (name,) in names if name not in own)
+            found[table] = sorted(map(repr, self.query(f"select {kept} from raw.{table}")))
+        return found
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    return Installation(tmp_path_factory.mktemp("standing")).run()
+
+
+@pytest.fixture
+def bank(standing: Installation, tmp_path: Path) -> Installation:
+    shutil.copytree(standing.folder, tmp_path / "copy")
+    copy = Installation.__new__(Installation)
+    copy.folder, copy.home = tmp_path / "copy", Home(tmp_path / "copy" / "home")
+    return copy
+
+
+def without(*customers: str) -> dict[str, str]:
+    """The delivered files as if some persons had never been there."""
+    accounts = {"1": ("10", "12"), "2": ("11",), "10003": ("13",)}
+    owned = {account for customer in customers for account in accounts.get(customer, ())}
+    files = dict(FILES | PEOPLE)
+    for name, position, gone in (
+        ("person.csv", 0, set(customers)),
+        ("contract.csv", 0, owned),
+        ("holder.csv", 0, owned),
+        ("holder.csv", 1, set(customers)),
+        ("posting.csv", 1, owned),
+    ):
+        lines = files[name].splitlines(keepends=True)
+        kept = [line for line in lines[1:] if len(f := line.strip().split(",")) <= position or f[position] not in gone]
+        files[name] = lines[0] + "".join(kept)
+    return files
+
+
+def test_afterwards_the_warehouse_is_that_of_a_bank_that_never_had_them(bank: Installation, tmp_path: Path) -> None:
+    bank.erase("1", "10003")
+    assert not bank.home.warehouse.exists(), "deleted rows would stay in its bytes"
+    other = Installation(tmp_path / "other", without("1", "10003")).run()
+    assert bank.run().raw() == other.raw()
+    assert len(bank.raw()["transactions"]) == 1
+
+
+def test_nothing_of_the_person_is_left_in_the_vault_and_everything_of_the_others(bank: Installation) -> None:
+    before = {
+        source: sealed_values(bank.home, "small", bank.entry(source).delivery_id) for source in ("person", "posting")
+    }
+    assert "Zhang Sanfeng" in everything_inside(bank.home)
+    records = json.loads(json.dumps(bank.erase("1")["record_ids"]))
+    inside = everything_inside(bank.home)
+    for gone in ("Zhang Sanfeng", "calls at night", "62220001", "62220003"):
+        assert gone not in inside
+    after = {
+        source: sealed_values(bank.home, "small", bank.entry(source).delivery_id) for source in ("person", "posting")
+    }
+    assert after["person"] == [row for row in before["person"] if row[0] not in records]
+    assert sorted(row[3] for row in after["posting"]) == ["62220002", "62220004"]
+    for path in bank.home.root.rglob("*.parquet"):
+        ids = {"record_id", "name"} & set(pq.read_schema(path).names)
+        assert not {value for name in ids for value in pq.read_table(path)[name].to_pylist()} & set(records), path
+
+
+def test_every_record_is_still_accounted_for(bank: Installation) -> None:
+    before = {entry.delivery_id: entry for entry in read_ledger(bank.home.landing, "small")}
+    certificate = bank.erase("1", "10003")
+    for entry in read_ledger(bank.home.landing, "small"):
+        assert entry.rows_lost == 0
+        assert pq.read_metadata(entry.parquet_path(bank.home.landing)).num_rows == entry.rows_landed
+        assert entry.rows_read == before[entry.delivery_id].rows_read
+    assert bank.entry("person").rows_erased == 5
+    assert bank.entry("posting").rows_erased == 4
+    assert bank.entry("branch").erasures == ()
+    for line in certificate["deliveries"]:
+        entry = next(e for e in read_ledger(bank.home.landing, "small") if e.delivery_id == line["delivery_id"])
+        assert line["sha256_before"] == before[entry.delivery_id].parquet_sha256
+        assert line["sha256_after"] == entry.parquet_sha256
+        assert entry.erasures == (certificate["erasure_id"],)
+    (stated,) = map(json.loads, (bank.home.decisions / "erasures.jsonl").read_text().splitlines())
+    assert stated == certificate
+    assert (stated["reason"], stated["who"]) == ("asked", "tester")
+
+
+def test_quarantined_records_of_the_person_go_and_those_of_others_stay(bank: Installation) -> None:
+    delivery = bank.entry("person").delivery_id
+    assert [row["line"] for row in quarantined(bank.home, "small", delivery)] == [6, 7, 8, 9]
+    bank.erase("10003")
+    (left,) = quarantined(bank.home, "small", delivery)
+    assert (left["line"], left["raw"]) == (8, "5,Nobody,F,1.00")
+    assert bank.entry("person").rows_quarantined == 1
+
+
+def test_who_was_erased_does_not_come_back(bank: Installation) -> None:
+    bank.erase("1")
+    expected = bank.run().raw()
+    assert not any(result.is_new for result in land(bank.bank, bank.folder / "data", bank.home))
+    # A landed file that is lost is landed again from the very file that held the person.
+    rows = {source: bank.entry(source).rows_landed for source in ("person", "posting")}
+    for source in rows:
+        bank.entry(source).parquet_path(bank.home.landing).unlink()
+    bank.home.warehouse.unlink()
+    assert bank.run().raw() == expected
+    assert {source: bank.entry(source).rows_landed for source in rows} == rows
+    # A later delivery that brings the person, an account and a posting again.
+    later = {f"2024/01/31/{name}": text for name, text in PEOPLE.items()}
+    write_data(bank.folder / "data", later)
+    bank.run()
+    assert bank.query("select count(*) from raw.person_records where source_customer_id = '1'") == [(0,)]
+    assert bank.query("select count(*) from raw.transactions where account_id in ('10', '12')") == [(0,)]
+    assert bank.query("select count(*) from raw.accounts where account_id in ('10', '12')") == [(0,)]
+    assert "Zhang Sanfeng" not in everything_inside(bank.home)
+
+
+def test_a_delivery_that_was_replaced_goes_with_the_person(bank: Installation) -> None:
+    first = bank.entry("person").delivery_id
+    write_data(bank.folder / "data", {"person.csv": PEOPLE["person.csv"].replace("calls at night", "calls at noon")})
+    bank.run()
+    certificate = bank.erase("1")
+    assert certificate["superseded"] == [first]
+    assert not sealed_path(bank.home.vault, "small", first).exists()
+    assert not list(bank.home.landing.rglob(f"{first}.parquet"))
+    bank.run()
+    assert "Zhang" not in everything_inside(bank.home)
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "said"),
+    [
+        ("hold", "legal hold blocks"),
+        ("shared", "shared with others"),
+        ("run", "a run is working"),
+        ("unknown", "no such person"),
+        ("stale", "does not hold everything that was landed"),
+    ],
+)
+def test_what_stands_against_an_erasure_is_told_and_nothing_is_changed(
+    obstacle: str, said: str, bank: Installation
+) -> None:
+    customer = "2" if obstacle == "shared" else "1"
+    person = "0123456789abcdef" if obstacle == "unknown" else bank.person(customer)
+    lock = (bank.home.temporary / "run.lock").open("a+")
+    if obstacle == "hold":
+        erasure.set_hold(bank.home, "small", person, reason="case 7", who="court", is_release=False)
+    elif obstacle == "run":
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    elif obstacle == "stale":
+        write_data(bank.folder / "data", {"2024/01/31/posting.csv": PEOPLE["posting.csv"]})
+        land(bank.bank, bank.folder / "data", bank.home)
+    before = contents(bank.home) if obstacle != "hold" else None
+    with pytest.raises(UserError, match=said):
+        erasure.erase(bank.home, bank.bank, [person], reason="asked", who="tester")
+    lock.close()
+    if before is not None:
+        assert contents(bank.home) == before | {"vault/access.jsonl": None} or contents(bank.home) == before
+        return
+    erasure.set_hold(bank.home, "small", person, reason="over", who="court", is_release=True)
+    assert bank.erase("1")
+
+
+def test_shared_accounts_go_when_it_is_said(bank: Installation) -> None:
+    bank.erase("2", with_shared=True)
+    bank.run()
+    assert bank.query("select count(*) from raw.account_holders where account_id = '11'") == [(0,)]
+    assert bank.query("select count(*) from raw.person_records") == [(3,)]
+
+
+def test_a_plan_says_what_would_go_and_changes_nothing(bank: Installation) -> None:
+    before = contents(bank.home)
+    planned = erasure.plan(bank.home, bank.bank, [bank.person("1")], who="tester")
+    after = contents(bank.home)
+    assert {k for k in after if after[k] != before.get(k)} <= {"vault/access.jsonl"}
+    assert sum(map(len, planned.rows.landed.values())) == 8
+    assert len(planned.rows.accounts) == 2
+    assert planned.holds == {}
+
+
+@pytest.mark.slow
+def test_the_power_may_fail_at_any_step_of_an_erasure(
+    standing: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy(name: str) -> Installation:
+        shutil.copytree(standing.folder, tmp_path / name)
+        made = Installation.__new__(Installation)
+        made.folder, made.home = tmp_path / name, Home(tmp_path / name / "home")
+        return made
+
+    persons = [standing.person("1"), standing.person("10003")]
+    monkeypatch.setattr(erasure, "_now", lambda: "2026-01-01T00:00:00+00:00")
+    whole = copy("whole")
+    with monkeypatch.context() as patched:
+        done = cut_power_at(-1, patched)
+        erasure.erase(whole.home, whole.bank, persons, reason="asked", who="tester")
+    assert len(done) > 20
+    certificate = (whole.home.decisions / "erasures.jsonl").read_text()
+    expected = {k: v for k, v in contents(whole.run().home).items() if "warehouse" not in k and "history" not in k}
+    # Every third step: the others fail beside them, in the same file.
+    for step in range(1, len(done) + 1, 3):
+        cut = copy(f"step{step}")
+        with monkeypatch.context() as patched:
+            cut_power_at(step, patched)
+            with pytest.raises(PowerCut):
+                erasure.erase(cut.home, cut.bank, persons, reason="asked", who="tester")
+        cut.run()
+        if not (cut.home.decisions / "erasures.jsonl").exists():
+            cut.erase("1", "10003")
+            cut.run()
+        assert (cut.home.decisions / "erasures.jsonl").read_text() == certificate, step
+        found = {k: v for k, v in contents(cut.home).items() if "warehouse" not in k and "history" not in k}
+        assert found == expected, step
+        shutil.rmtree(cut.folder)
+
+
+def test_the_export_gives_all_that_is_held_readable_and_is_recorded(bank: Installation) -> None:
+    person = bank.person("1")
+    held = export_person(bank.home, bank.bank, person, purpose="access_request", role="customer_request", who="tester")
+    assert {value["value"] for value in held["identifiers"]} == {"Zhang Sanfeng", "calls at night"}
+    assert [row["full_name"] for row in held["delivered"]["person"]] == ["Zhang Sanfeng"]
+    assert [row["other_side"] for row in held["delivered"]["posting"]] == ["62220001", "62220002", "62220003"]
+    assert {name: len(rows) for name, rows in held["delivered"].items()} == {
+        "person": 1,
+        "contract": 2,
+        "holder": 2,
+        "posting": 3,
+    }
+    json.dumps(held)
+    (*_, line) = map(json.loads, (bank.home.vault / "access.jsonl").read_text().splitlines())
+    assert (line["purpose"], line["is_allowed"]) == ("access_request", True)
+    with pytest.raises(UserError, match="refused"):
+        export_person(bank.home, bank.bank, person, purpose="curiosity", role="customer_request", who="tester")
