@@ -26,8 +26,10 @@ from warehouse.sources.bank import Bank
 from warehouse.sources.specification import quote_name, quote_text
 from warehouse.vault.keys import KeyRing, load_keys
 
-#: A clear value this long is searched for inside quarantined records; shorter ones (a common name) would find others.
-SHORTEST_SEARCHED = 6
+#: A value that by itself says who is meant: a number of a document, of a telephone or account, an e-mail address. A
+#: name or an address may be another person's too.
+_TELLING = re.compile(r"[0-9A-Za-z@._+\-]{8,}")
+_TWO_VALUES = 2
 _ROWS = pa.schema([("delivery_id", pa.string()), ("source_row", pa.int64())])
 
 
@@ -111,7 +113,7 @@ def find_rows(
     landed = _landed_rows(home, bank, current, record_ids, rows)
     quarantined = {}
     if any(entry.rows_quarantined for entry in current):
-        values = {value for value in clear_values(record_ids) if len(value) >= SHORTEST_SEARCHED}
+        values = {value for value in clear_values(record_ids) if len(value) > 1}
         quarantined = _quarantined_rows(home, bank, current, record_ids, {id_ for _, id_ in customers}, values)
     kept = {entry.delivery_id for entry in current}
     touched = {entry.source for entry in current if entry.delivery_id in {*landed, *quarantined}}
@@ -282,8 +284,8 @@ def _quarantined_rows(  # noqa: PLR0917
 ) -> dict[str, frozenset[int]]:
     """Quarantined records that are the persons', or seem to be: of a malformed one only its text can be asked.
 
-    One that holds a source id as a whole field, or a long identifier anywhere, counts. Rather one record too many: it
-    could not be read anyway, and a corrected file brings it again.
+    One that holds a source id as a whole field, a telling value anywhere, or two values of any kind counts. Rather one
+    record too many: it could not be read anyway, and a corrected file brings it again.
     """
     ring = KeyRing(load_keys(home.vault, may_create=False), home.vault, bank.name)
     own, found = set(record_ids), {}
@@ -296,7 +298,8 @@ def _quarantined_rows(  # noqa: PLR0917
         numbers = {row["source_row"] for row in faults if row["record_id"] in own}
         named = {row["source_row"] for row in faults if row["record_id"] is not None}
         for number, text in quarantined_records(ring, bank.name, path).items():
-            is_own = any(value in text for value in values)
+            held = [value for value in values if value in text]
+            is_own = len(held) >= _TWO_VALUES or any(_TELLING.fullmatch(value) for value in held)
             if is_own or (number not in named and source_ids & set(field_of.split(text))):
                 numbers.add(number)
         if numbers:

@@ -67,12 +67,12 @@ PEOPLE = {
         "person_id,full_name,sex,income,joined_on,branch_id,remark\n"
         "1,Zhang Sanfeng,M,1000.00,2020-01-05,1,calls at night\n"
         "2,Li Sisi,F,2000.00,2020-02-05,2,\n"
-        "10003,Wang Wuwu,M,1000.00,2020-03-05,1,\n"
+        "10003,Wang Wuwu,M,1000.00,2020-03-05,1,pays late\n"
         "4,Zhao Liuliu,F,1000.00,2020-04-05,1,\n"
         "10003,Wang Wuwu,M,much,2020-03-05,1,\n"
         "10003,Wang W\n"
         "5,Nobody,F,1.00\n"
-        "6;Wang Wuwu;F\n"
+        "6;Wang Wuwu;F;pays late\n"
     ),
     "contract.csv": (
         "contract_id,person_id,kind,opened_on,share_of\n10,1,D,2021-03-01,2\n11,2,T,2021-04-01,4\n"
