@@ -37,9 +37,10 @@ def land_once(data: Path, home: Path, kind: str) -> None:
             for name, source in bank.mapping.sources.items()
         }
         bank = dataclasses.replace(bank, mapping=dataclasses.replace(bank.mapping, sources=open_sources))
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     results = land(bank, data, Home(home))
-    print(json.dumps({"seconds": time.perf_counter() - started, "rows": sum(r.entry.rows_landed for r in results)}))
+    seconds = {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu}
+    print(json.dumps(seconds | {"rows": sum(result.entry.rows_landed for result in results)}))
 
 
 def size_of(folder: Path) -> int:
@@ -67,12 +68,12 @@ def main() -> None:
         generate(root / "data", customers=CUSTOMERS, months=MONTHS, seed=1)
         best = measure(root / "data", root / "homes")
         print(f"{CUSTOMERS:,} customers, {MONTHS} months, {best['with']['rows']:,} rows, best of {REPEAT}\n")
-        print("| landing | seconds | rows per second | landing MB | vault MB |")
-        print("|---|---:|---:|---:|---:|")
+        print("| landing | seconds | CPU seconds | rows per second | landing MB | vault MB |")
+        print("|---|---:|---:|---:|---:|---:|")
         for kind, found in best.items():
             speed = found["rows"] / found["seconds"]
             sizes = f"{found['landing']:.0f} | {found['vault']:.1f}"
-            print(f"| {kind} the vault | {found['seconds']:.2f} | {speed:,.0f} | {sizes} |")
+            print(f"| {kind} the vault | {found['seconds']:.2f} | {found['cpu']:.2f} | {speed:,.0f} | {sizes} |")
         print(f"\nRatio of landing: {best['with']['seconds'] / best['without']['seconds']:.2f}")
         # The contract does not let a class be lowered, so a whole run without the vault cannot be made: it is the
         # run with it, less the difference of landing the same files.

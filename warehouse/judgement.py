@@ -97,6 +97,15 @@ class JudgedRows:
 
 
 @dataclass(frozen=True)
+class _Identifying:
+    """Values of an identifying column: normalised, their tokens, and each value once."""
+
+    values: pa.Array
+    tokens: pa.Array
+    distinct: pa.Array
+
+
+@dataclass(frozen=True)
 class _Check:
     column: str
     reason: str
@@ -191,7 +200,10 @@ class Judge:
         if bool((verdict != LANDED).any()):
             is_landed = pa.array(verdict == LANDED)
             batch, judged = batch.filter(is_landed), judged.filter(is_landed)
-        clear = {name: judged.column(column) for name, column in self._clear.items()}
+        clear = {
+            name: self._identified(judged.column(column) if column in judged.column_names else batch.column(name))
+            for name, column in self._clear.items()
+        }
         record_values, block_values = self._identifying_values(judged, clear)
         return JudgedRows(
             landed=self._landed(batch, judged, clear),
@@ -222,19 +234,40 @@ class Judge:
         distinct = encoded.dictionary
         if not len(distinct):
             return pa.nulls(len(values), pa.string())
-        places = pa.array(np.arange(len(distinct)))
-        self._connection.register("distinct_text", pa.table({"value": distinct, "place": places}))
-        hashed = self._connection.sql(f"select {expression} as hashed, place from distinct_text").to_arrow_table()
-        self._connection.unregister("distinct_text")
-        if not hashed.column("place").equals(pa.chunked_array([places])):
-            raise RuntimeError("DuckDB gave the values of a batch back in another order")
+        hashed = self._of_distinct(distinct, f"select {expression} as hashed, place from distinct_text")
         return pc.take(hashed.column("hashed").cast(pa.string()).combine_chunks(), encoded.indices)
 
-    def _landed(self, batch: pa.Table, judged: pa.Table, clear: dict[str, pa.ChunkedArray]) -> pa.Table:
-        """As delivered: the text itself, not what was read from it. What is identifying leaves as a token."""
+    def _of_distinct(self, distinct: pa.Array, query: str) -> pa.Table:
+        """Result of a query over `distinct_text` (value, place), in its order."""
+        places = pa.array(np.arange(len(distinct)))
+        self._connection.register("distinct_text", pa.table({"value": distinct, "place": places}))
+        found = self._connection.sql(query).to_arrow_table()
+        self._connection.unregister("distinct_text")
+        if not found.column("place").equals(pa.chunked_array([places])):
+            raise RuntimeError("DuckDB gave the values of a batch back in another order")
+        return found
+
+    def _identified(self, values: pa.ChunkedArray) -> _Identifying:
+        """Normalised values and tokens, each distinct one worked out once."""
+        encoded = pc.dictionary_encode(values.cast(pa.string()).combine_chunks())
+        if not len(encoded.dictionary):
+            nothing = pa.nulls(len(values), pa.string())
+            return _Identifying(nothing, nothing, encoded.dictionary)
         token = token_expression("value", is_normalised=True)
+        found = self._of_distinct(
+            encoded.dictionary,
+            f"with text as (select {normalised_expression('value')} as value, place from distinct_text) "
+            f"select value, {token} as hashed, place from text",
+        )
+        clear, tokens = (found.column(name).cast(pa.string()).combine_chunks() for name in ("value", "hashed"))
+        return _Identifying(
+            pc.take(clear, encoded.indices), pc.take(tokens, encoded.indices), clear.drop_null().unique()
+        )
+
+    def _landed(self, batch: pa.Table, judged: pa.Table, clear: dict[str, _Identifying]) -> pa.Table:
+        """As delivered: the text itself, not what was read from it. What is identifying leaves as a token."""
         columns = {
-            column.name: self._hashed(clear[column.name], token)
+            column.name: clear[column.name].tokens
             if column.is_identifying
             else (judged if isinstance(column, DerivedColumn) else batch).column(column.name)
             for column in self._source.all_columns
@@ -288,8 +321,23 @@ class Judge:
         columns += [quote_name(column.name) for column in self._source.derive if not column.is_identifying]
         if self._source.record is not None:
             columns.append(f"{normalised_expression(quote_name(self._source.record))} as {_RECORD}")
-        columns += [f"{normalised_expression(quote_name(name))} as {clear}" for name, clear in self._clear.items()]
+        columns += [
+            f"cast({quote_name(name)} as varchar) as {clear}"
+            for name, clear in self._clear.items()
+            if not self._is_taken_as_it_is(name)
+        ]
         return f"select {', '.join(columns)} from judged"
+
+    def _is_taken_as_it_is(self, name: str) -> bool:
+        """Whether a column's text needs no reading: text without null values, but for the blank that is none anyway."""
+        column = self._source.find(name)
+        return (
+            isinstance(column, SourceColumn)
+            and column.name == name
+            and column.type == "VARCHAR"
+            and name in self._text_columns
+            and set(column.null_values) <= {""}
+        )
 
     def _column_checks(self, column: SourceColumn) -> list[_Check]:
         name = quote_name(column.name)
@@ -358,7 +406,7 @@ class Judge:
             for row, index, value in found
         ]
 
-    def _identifying_values(self, judged: pa.Table, clear: dict[str, pa.ChunkedArray]) -> tuple[pa.Table, pa.Table]:
+    def _identifying_values(self, judged: pa.Table, clear: dict[str, _Identifying]) -> tuple[pa.Table, pa.Table]:
         """Values for the vault: as one JSON object per row of a record, and as distinct values of all other rows.
 
         A landed row has the token of a declared column, by which its value is found; for columns that are not
@@ -373,7 +421,8 @@ class Judge:
             record_ids = judged.column(RECORD_ID).cast(pa.string())
             fields = ", ".join(f"{quote_text(name)}, {column}" for name, column in self._clear.items())
             held = " or ".join(f"{column} is not null" for column in self._clear.values())
-            values = pa.table({"record_id": record_ids, "source_row": rows, **self._by_alias(clear)})
+            aliased = {self._clear[name]: found.values for name, found in clear.items()}
+            values = pa.table({"record_id": record_ids, "source_row": rows, **aliased})
             self._connection.register("landed_values", values)
             records = (
                 self._connection.sql(
@@ -387,21 +436,17 @@ class Judge:
             others = record_ids.is_null()
             if not pc.any(others).as_py():
                 return records, blocks[0]
-        for name, values in clear.items():
-            keeps_rows = others is not None or name in self.undeclared
-            found = pa.table({"source_row": rows, "value": values.cast(pa.string())})
-            if others is not None:
-                found = found.filter(others)
-            found = found.filter(found["value"].is_valid())
-            if not keeps_rows:
-                distinct = found["value"].combine_chunks().unique()
+        for name, identifying in clear.items():
+            if others is None and name not in self.undeclared:
+                distinct = identifying.distinct
                 found = pa.table({"source_row": pa.nulls(len(distinct), pa.int64()), "value": distinct})
+            else:
+                found = pa.table({"source_row": rows, "value": identifying.values})
+                found = found.filter(others) if others is not None else found
+                found = found.filter(found["value"].is_valid())
             names = pa.repeat(pa.scalar(name), found.num_rows)
             blocks.append(pa.table([names, found["source_row"], found["value"]], schema=BLOCK_VALUES))
         return records, pa.concat_tables(blocks)
-
-    def _by_alias(self, clear: dict[str, pa.ChunkedArray]) -> dict[str, pa.ChunkedArray]:
-        return {self._clear[name]: values for name, values in clear.items()}
 
     def _delivered(self, name: str) -> str:
         """What the query calls a column as it was delivered, beside its typed value."""
