@@ -1,73 +1,46 @@
-"""What the miners find on the sample bank against the best that could be found, over seeds.
+"""What the miners find on sample banks against the best that could be found by who knows their truth.
 
-The truth says who belongs to which group and how likely each customer was to leave: an oracle that knows it sets the
-ceiling. Run `python -m benchmarks.attainable [SEED ...]`.
+Run `python -m benchmarks.attainable [--banks FOLDER] [SEED ...]`; banks are kept in the folder if one is given.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+import argparse
+import sys
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
-import duckdb
-import pandas as pd
-
-from dagster_project.lib import dbt
-from dagster_project.lib.build import start_build
-from dagster_project.lib.miners import read_outcomes, read_panel
-from warehouse.home import Home
-from warehouse.landing import land
-from warehouse.sample_bank.generate import generate
-from warehouse.sources.bank import load_bank
-
-CUSTOMERS, MONTHS = 20_000, 24
-CUSTOMER_OF_PERSON = """
-    select person_id, source_customer_id
-    from raw.person_records
-"""
+from benchmarks.ceilings.bank import seed_bank
+from benchmarks.ceilings.churn import churn_attained
+from benchmarks.ceilings.loyalty import loyalty_figures
+from benchmarks.ceilings.segments import segment_figures
 
 
-@dataclass(frozen=True)
-class SeedBank:
-    """A sample bank brought to its features, with its truth.
-
-    Parameters
-    ----------
-    panel, outcomes
-        As the miners read them; `person_id` is the bank's own customer id, so that truth can be joined.
-    truth
-        Folder of the truth.
-    """
-
-    seed: int
-    panel: pd.DataFrame
-    outcomes: pd.DataFrame
-    truth: Path
+def figures_of(seed: int, folder: Path) -> dict[str, dict[str, float]]:
+    """The figures of each miner on the bank of a seed."""
+    bank = seed_bank(folder / str(seed), seed)
+    segments, churn = segment_figures(bank), churn_attained(bank)
+    return {
+        "segments": asdict(segments) | {"ratio": segments.ratio, "gaussian_ratio": segments.gaussian_ratio},
+        "loyalty": asdict(loyalty_figures(bank)),
+        "churn": asdict(churn) | {"auc_ratio": churn.auc_ratio, "lift_ratio": churn.lift_ratio},
+    }
 
 
-def seed_bank(folder: Path, seed: int, customers: int = CUSTOMERS, months: int = MONTHS) -> SeedBank:
-    """Generate a bank, build its features with the shipped mapping and models, and keep them in `folder`."""
-    panel, outcomes, truth = folder / "panel.parquet", folder / "outcomes.parquet", folder / "truth"
-    if not outcomes.is_file():
-        generate(folder / "bank", customers=customers, months=months, seed=seed, truth_dir=truth)
-        home, bank = Home(folder / "home"), load_bank("sample")
-        home.prepare()
-        land(bank, folder / "bank", home)
-        build = start_build(bank, home, None, "benchmark", progress=lambda _: None).build
-        settings = {"as_of": build.as_of.isoformat(), "base_currency": "CNY", "time_zone": bank.settings.time_zone}
-        results = dbt.invoke(
-            [
-                *("build", "--quiet", "--no-write-json", "--exclude-resource-type", "unit_test", "test"),
-                *("--exclude", "tag:mined", "--vars", json.dumps(settings)),
-            ],
-            environment=dbt.variables(build.warehouse, build.temporary, "4GB", 2),
-        )
-        wrong = [result.message for result in results if not result.is_good]
-        if wrong:
-            raise RuntimeError(wrong[0])
-        with duckdb.connect(str(build.warehouse), read_only=True) as connection:
-            ids = dict(connection.execute(CUSTOMER_OF_PERSON).fetchall())
-        for frame, path in ((read_panel(build, bank), panel), (read_outcomes(build, bank), outcomes)):
-            frame.assign(person_id=frame["person_id"].map(ids)).to_parquet(path, index=False)
-    return SeedBank(seed, pd.read_parquet(panel), pd.read_parquet(outcomes), truth)
+def main() -> None:
+    """Print a line for each seed and miner."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("seeds", nargs="*", type=int, default=[1])
+    parser.add_argument("--banks", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        for seed in arguments.seeds:
+            for miner, figures in figures_of(seed, arguments.banks or Path(temporary)).items():
+                words = "  ".join(f"{name} {value:.4g}" for name, value in figures.items() if name != "seed")
+                sys.stdout.write(f"seed {seed}  {miner:<9} {words}\n")
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

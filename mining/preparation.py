@@ -83,7 +83,7 @@ def typed_columns(features: pd.DataFrame) -> TypedFrame:
         held = values.notna()
         if not held.any():
             ignored[name] = "empty"
-        elif values[held].nunique() == 1 and held.all():
+        elif held.all() and (values == values.iloc[0]).all():
             ignored[name] = "constant"
         elif is_identifier(name, values, kind):
             ignored[name] = "identifier"
@@ -215,12 +215,23 @@ class Preparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for columns with negative values and 1 otherwise (log1p).
     with_indicators
         Whether a 0/1 column per source column with missing values is added.
+    is_unit_free
+        Whether s is the median magnitude for every column: then amounts in another currency give the same, and
+        nothing (0) is near to little instead of far from everything.
     """
 
-    def __init__(self, tail: float = 0.01, skew_bound: float = 1.0, *, with_indicators: bool = False) -> None:
+    def __init__(
+        self,
+        tail: float = 0.01,
+        skew_bound: float = 1.0,
+        *,
+        with_indicators: bool = False,
+        is_unit_free: bool = False,
+    ) -> None:
         self.tail = tail
         self.skew_bound = skew_bound
         self.with_indicators = with_indicators
+        self.is_unit_free = is_unit_free
 
     def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> Preparation:  # noqa: ARG002, N803
         """Learn medians, skewed columns, winsor limits and scale from X, shape (rows, columns)."""
@@ -243,7 +254,9 @@ class Preparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.is_skewed_ = (np.abs(skewness) > self.skew_bound) & ~few
         magnitude = np.array(
             [
-                np.median(np.abs(column[column != 0])) if (column < 0).any() and (column != 0).any() else 1.0
+                np.median(np.abs(column[column != 0]))
+                if (self.is_unit_free or (column < 0).any()) and (column != 0).any()
+                else 1.0
                 for column in clipped.T
             ]
         )
@@ -270,11 +283,22 @@ class Preparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 PREVIOUS_SUFFIX = "_previous"
+OF_ASSETS_SUFFIX = "_of_assets_ratio"
 
 
 def against_suffix(months: int) -> str:
     """Return the suffix of a column that compares a value with the own mean of the months before."""
     return f"_against_{months}m"
+
+
+def share_suffix(months: int) -> str:
+    """Return the suffix of a column that gives a value as a share of the own mean of the months before."""
+    return f"_of_{months}m_ratio"
+
+
+def spread_suffix(months: int) -> str:
+    """Return the suffix of a column that gives the own spread over the months before as a share of their mean."""
+    return f"_spread_{months}m_ratio"
 
 
 def label_pair(names: dict[str, tuple[str, str]], column: str) -> tuple[str, str]:
@@ -294,6 +318,16 @@ def label_pair(names: dict[str, tuple[str, str]], column: str) -> tuple[str, str
         english, chinese = label_pair(names, compared.group(1))
         months = compared.group(2)
         return f"{english} against the own mean of {months} months", f"{chinese}较本人前{months}个月均值"
+    shared = re.fullmatch(r"(.+)_(of|spread)_(\d+)m_ratio", column)
+    if shared:
+        english, chinese = label_pair(names, shared.group(1))
+        months = shared.group(3)
+        if shared.group(2) == "spread":
+            return f"fluctuation of {english} over {months} months", f"前{months}个月{chinese}波动率"
+        return f"{english} as a share of the own mean of {months} months", f"{chinese}占本人前{months}个月均值比例"
+    if column.endswith(OF_ASSETS_SUFFIX):
+        english, chinese = label_pair(names, column.removesuffix(OF_ASSETS_SUFFIX))
+        return f"{english} as a share of the own average assets", f"{chinese}占本人日均资产比例"
     if column.endswith(PREVIOUS_SUFFIX):
         english, chinese = label_pair(names, column.removesuffix(PREVIOUS_SUFFIX))
         return f"{english} the month before", f"上月{chinese}"
@@ -329,29 +363,47 @@ def joined_words(words: Sequence[str], language: str) -> str:
 
 COLUMN_LABELS: dict[str, tuple[str, str]] = {
     "accounts_open": ("number of open accounts", "存续账户数"),
+    "active_months_6m": ("number of active months in the last 6", "近6个月活跃月数"),
     "age": ("age", "年龄"),
     "atm_transactions_3m": ("number of ATM transactions in 3 months", "近3个月ATM交易笔数"),
     "aum_average": ("average assets", "月日均资产"),
+    "aum_average_halved_12m_ratio": (
+        "share of the last 12 months in which assets had halved",
+        "近12个月中资产减半的月份占比",
+    ),
     "aum_change_3m_ratio": ("change of assets over 3 months", "近3个月资产变动率"),
     "aum_end": ("assets at month end", "月末资产"),
     "branch_transactions_3m": ("number of branch transactions in 3 months", "近3个月网点交易笔数"),
+    "closed_products_6m": ("number of products closed early in 6 months", "近6个月提前关闭产品数"),
+    "complaint_longest_wait_days_6m": ("longest wait of a complaint in 6 months", "近6个月投诉最长等待天数"),
     "complaints_12m": ("number of complaints in 12 months", "近12个月投诉次数"),
     "complaints_open": ("number of open complaints", "未结投诉数"),
+    "counter_share_3m": ("share of transactions at the counter", "近3个月柜面交易占比"),
     "customer_transactions_1m": ("number of own transactions in the month", "当月主动交易笔数"),
     "customer_transactions_3m": ("number of own transactions in 3 months", "近3个月主动交易笔数"),
     "days_since_last_customer_transaction": ("days since the last own transaction", "距上次主动交易天数"),
+    "days_since_unanswered_complaint": ("days that the oldest open complaint has waited", "最久未结投诉天数"),
     "digital_share_3m": ("share of digital transactions", "近3个月线上交易占比"),
     "external_outflow_3m": ("amount moved to other banks in 3 months", "近3个月转往他行金额"),
+    "external_outflow_3m_ratio": ("share of the outflow that leaves the bank", "近3个月外流占流出比"),
     "gender": ("gender", "性别"),
+    "has_credit_card": ("credit card", "持有信用卡"),
+    "has_mortgage": ("mortgage", "持有住房按揭"),
+    "has_payroll": ("salary paid here", "代发工资"),
+    "has_wealth": ("wealth or fund product", "持有理财类产品"),
     "inflow_3m": ("inflow in 3 months", "近3个月流入金额"),
     "lum_end": ("loans at month end", "月末贷款余额"),
     "mobile_transactions_3m": ("number of mobile transactions in 3 months", "近3个月手机银行交易笔数"),
+    "money_fund_outflow_3m": ("amount moved to money funds in 3 months", "近3个月转往货币基金金额"),
+    "other_bank_outflow_3m": ("amount moved to accounts at other banks in 3 months", "近3个月转往他行账户金额"),
     "outflow_3m": ("outflow in 3 months", "近3个月流出金额"),
     "products_held": ("number of products held", "持有产品数"),
     "rate_gap": ("gap to the market rate", "与市场利率差"),
     "salary_months_3m": ("number of months with salary in the last 3", "近3个月代发工资月数"),
+    "salary_stopped": ("salary stopped", "工资停发"),
     "tenure_months": ("tenure in months", "在行月数"),
     "term_maturing_3m": ("deposits maturing within 3 months", "3个月内到期定期金额"),
     "wallet_outflow_3m": ("amount moved to wallets in 3 months", "近3个月转往第三方钱包金额"),
+    "window_dressing_ratio": ("month-end assets against their average", "月末冲时点比率"),
 }
 """Labels (English, Chinese) of the features the warehouse delivers; a caller may pass others."""

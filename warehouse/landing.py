@@ -179,7 +179,7 @@ def discover(bank: Bank, data_dir: Path, tell: Callable[[str], None] = lambda _l
             )
         deliveries += found
     known = {delivery.path for delivery in deliveries}
-    _refuse_misnamed_folders(data_dir)
+    _refuse_misnamed_folders(bank, data_dir)
     for folder in (data_dir, *(folder for folder, _, _ in folders)):
         for path in sorted(folder.iterdir()):
             if path.is_file() and path not in known and not path.name.startswith((".", "_")):
@@ -255,12 +255,17 @@ def _check_columns(delivery: Delivery, rows: DeliveredRows) -> None:
         )
 
 
-def _refuse_misnamed_folders(data_dir: Path) -> None:
-    """Refuse folders that are meant as dates and are none: what lies in them would be passed over in silence."""
+def _refuse_misnamed_folders(bank: Bank, data_dir: Path) -> None:
+    """Refuse folders that are meant as dates and are none: what lies in them would be passed over in silence.
+
+    A folder that the mapping names is meant as what it is, whatever its name begins with.
+    """
+    named = {source.file.split("/")[0] for source in bank.mapping.sources.values()}
     for pattern in ("[0-9]*", "[0-9][0-9][0-9][0-9]/*", "[0-9][0-9][0-9][0-9]/[0-9][0-9]/*"):
         for folder in sorted(data_dir.glob(pattern)):
             name = folder.relative_to(data_dir).as_posix()
-            if folder.is_dir() and not re.fullmatch(r"\d{4}(/\d{2}(/\d{2})?)?", name):
+            is_date = re.fullmatch(r"\d{4}(/\d{2}(/\d{2})?)?", name)
+            if folder.is_dir() and not is_date and name.split("/")[0] not in named:
                 raise UserError(
                     "the folder of a delivery is no date",
                     where=str(folder),

@@ -282,9 +282,16 @@ def shared_rows(frame: pd.DataFrame, schema: pa.Schema, miner: str) -> pa.Table:
 
 
 def metric_metadata(metrics: pd.DataFrame) -> dict[str, float]:
-    """Metrics as numbers that plot over runs."""
+    """Metrics as numbers that plot over runs: of what is published, and what its baselines reach; all are a table."""
     known = metrics.dropna(subset="value")
-    return dict(zip(known["metric"] + " (" + known["subject"] + ")", known["value"].astype(float), strict=True))
+    own = known[known["subject"].isin(("model", "rules"))]
+    compared = known[known["metric"].isin(("auc", "retention_auc", "explained_variance"))].drop(
+        own.index, errors="ignore"
+    )
+    return {
+        **dict(zip(own["metric"], own["value"].astype(float), strict=True)),
+        **dict(zip(compared["metric"] + " of " + compared["subject"], compared["value"].astype(float), strict=True)),
+    }
 
 
 def read_panel(build: Build, bank: Bank) -> pd.DataFrame:

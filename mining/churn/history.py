@@ -12,13 +12,30 @@ import numpy as np
 import pandas as pd
 
 from mining.churn.definitions import panel_grid
-from mining.preparation import PREVIOUS_SUFFIX, against_suffix, typed_column
+from mining.preparation import (
+    OF_ASSETS_SUFFIX,
+    PREVIOUS_SUFFIX,
+    against_suffix,
+    share_suffix,
+    spread_suffix,
+    typed_column,
+)
 
 SMALLEST_CHANGE = 1e-9
+SMALLEST_AMOUNT = 100.0
+"""A column that is never negative, not in whole numbers and typically at least this is an amount of money."""
+ASSETS = "aum_average"
+ASSET_MONTHS = 3
+"""Months, with the own one, whose mean is what amounts are compared with: the baseline of `ClosureOrDrop`."""
+LONG_MONTHS = 12
+"""A whole year: amounts that are high for the season or for once come back to the mean of a year."""
+HALVED = "aum_average_halved_12m_ratio"
 
 
-def with_history(panel: pd.DataFrame, months: int = 6, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return the panel with two more columns per numeric column: the month before, and the own past mean.
+def with_history(
+    panel: pd.DataFrame, months: int = 6, columns: Sequence[str] | None = None, as_of: str | None = None
+) -> pd.DataFrame:
+    """Return the panel with columns that compare each numeric column with the customer's own past and assets.
 
     Parameters
     ----------
@@ -26,10 +43,16 @@ def with_history(panel: pd.DataFrame, months: int = 6, columns: Sequence[str] | 
         One row per `person_id` and `month_on`. Not changed.
     months
         Length of the past: ``<column>_against_<months>m`` is the value less the mean of the `months` months before
-        (as many as there are), ``<column>_previous`` the value of the month before.
+        (as many as there are), ``<column>_previous`` the value of the month before. Amounts of money have
+        ``<column>_of_<months>m_ratio`` as well, the value over that mean, because a loss counts by its share, and the
+        same over a year. Where the panel has `aum_average`: ``<column>_of_assets_ratio``, an amount over the own mean
+        assets of three months; ``aum_average_spread_<months>m_ratio`` and over a year, how much assets usually vary;
+        and ``aum_average_halved_12m_ratio``, in how many months of a year they fell to half within three.
     columns
         Columns to compare; by default every numeric column that changes by different amounts (an age or a tenure
         only counts on and is left out).
+    as_of
+        Return the rows of this month only, which takes a fraction of the time: enough to score.
 
     Returns
     -------
@@ -60,10 +83,13 @@ def with_history(panel: pd.DataFrame, months: int = 6, columns: Sequence[str] | 
             raise ValueError(message)
     names = [name for name in numeric.columns if name not in keys]
     grid = panel_grid(numeric, names)
+    if as_of is not None:
+        panel = panel[panel["month_on"] == as_of]
     row = np.searchsorted(grid.persons.astype(str), panel["person_id"].astype(str).to_numpy(dtype=object).astype(str))
     moments = pd.to_datetime(panel["month_on"]).dt.strftime("%Y-%m-%d").to_numpy(dtype=object)
     column = np.searchsorted(grid.months.astype(str), moments.astype(str))
     added: dict[str, np.ndarray] = {}
+    assets = own_and_past_means(grid.values[ASSETS], ASSET_MONTHS) if ASSETS in grid.values else None
     for name in names:
         own = grid.values[name]
         change = np.diff(own, axis=1)
@@ -73,7 +99,19 @@ def with_history(panel: pd.DataFrame, months: int = 6, columns: Sequence[str] | 
         before = np.full(own.shape, np.nan)
         before[:, 1:] = own[:, :-1]
         added[f"{name}{PREVIOUS_SUFFIX}"] = before[row, column]
-        added[f"{name}{against_suffix(months)}"] = (own - past_means(own, months))[row, column]
+        mean = past_means(own, months)
+        added[f"{name}{against_suffix(months)}"] = (own - mean)[row, column]
+        if columns is None and is_amount(own):
+            added[f"{name}{share_suffix(months)}"] = shares(own, mean)[row, column]
+            added[f"{name}{share_suffix(LONG_MONTHS)}"] = shares(own, past_means(own, LONG_MONTHS))[row, column]
+            if assets is not None:
+                added[f"{name}{OF_ASSETS_SUFFIX}"] = shares(own, assets)[row, column]
+        if columns is None and name == ASSETS:
+            added[f"{name}{spread_suffix(months)}"] = shares(past_spreads(own, months), mean)[row, column]
+            year = past_means(own, LONG_MONTHS)
+            added[f"{name}{spread_suffix(LONG_MONTHS)}"] = shares(past_spreads(own, LONG_MONTHS), year)[row, column]
+            if assets is not None:
+                added[HALVED] = past_means(halved(own, assets), LONG_MONTHS)[row, column]
     return pd.concat([panel, pd.DataFrame(added, index=panel.index)], axis=1)
 
 
@@ -85,3 +123,35 @@ def past_means(values: np.ndarray, months: int) -> np.ndarray:
         total[:, step:] += np.where(held, values, 0.0)[:, :-step]
         count[:, step:] += held[:, :-step]
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def own_and_past_means(values: np.ndarray, months: int) -> np.ndarray:
+    """Return for each cell the mean of up to `months` cells that end with it, NaN without any."""
+    shifted = np.column_stack([values, np.full(len(values), np.nan)])
+    return past_means(shifted, months)[:, 1:]
+
+
+def past_spreads(values: np.ndarray, months: int) -> np.ndarray:
+    """Return for each cell the standard deviation of up to `months` cells before it, NaN without any."""
+    mean = past_means(values, months)
+    return np.asarray(np.sqrt(np.maximum(past_means(values**2, months) - mean**2, 0)))
+
+
+def halved(values: np.ndarray, baseline: np.ndarray) -> np.ndarray:
+    """Return 1 where a cell is at most half of the baseline before its own three months, 0 elsewhere, NaN unknown."""
+    found = np.full(values.shape, np.nan)
+    now, before = values[:, ASSET_MONTHS + 1 :], baseline[:, : -ASSET_MONTHS - 1]
+    is_known = np.isfinite(now) & np.isfinite(before)
+    found[:, ASSET_MONTHS + 1 :] = np.where(is_known, now <= 0.5 * before, np.nan)
+    return found
+
+
+def is_amount(values: np.ndarray) -> bool:
+    """Return whether a column holds amounts of money; see `SMALLEST_AMOUNT`."""
+    held = values[np.isfinite(values) & (values != 0)]
+    return bool(len(held) and held.min() > 0 and np.median(held) >= SMALLEST_AMOUNT and (held != np.floor(held)).any())
+
+
+def shares(values: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return values over a whole, NaN where there is none."""
+    return np.where(whole > 0, values / np.where(whole > 0, whole, 1.0), np.nan)

@@ -22,6 +22,7 @@ from mining.preparation import Encoder, Preparation
 MODEL_FORMAT = 1
 ISOTONIC_MINIMUM_EVENTS = 1000
 """Below this many events isotonic regression overfits (Niculescu-Mizil and Caruana 2005 put it near 1,000)."""
+TREE_TOLERANCE = 0.005
 ISOTONIC_MINIMUM_GAIN = 0.005
 """Isotonic replaces the sigmoid only when it lowers the log loss on other persons by this share."""
 
@@ -34,17 +35,21 @@ class BoostingSettings:
     ----------
     learning_rate, leaves, minimum_leaf, penalty
         Of `HistGradientBoostingClassifier`.
+    column_share
+        Share of the columns drawn for each split: many columns say nearly the same, and trees that see different ones
+        err differently.
     most_trees
         Largest number of trees tried.
     tuning_share
         Share of training persons on which the number of trees is found.
     """
 
-    learning_rate: float = 0.08
-    leaves: int = 15
-    minimum_leaf: int = 30
+    learning_rate: float = 0.05
+    leaves: int = 8
+    minimum_leaf: int = 100
     penalty: float = 1.0
-    most_trees: int = 400
+    column_share: float = 0.15
+    most_trees: int = 500
     tuning_share: float = 0.25
 
 
@@ -128,38 +133,48 @@ def new_boosting(settings: BoostingSettings, trees: int, seed: int) -> HistGradi
         max_leaf_nodes=settings.leaves,
         min_samples_leaf=settings.minimum_leaf,
         l2_regularization=settings.penalty,
+        max_features=settings.column_share,
         early_stopping=False,
         random_state=seed,
     )
 
 
 def best_tree_count(
-    encoded: np.ndarray, labels: np.ndarray, is_tuning: np.ndarray, settings: BoostingSettings, seed: int
+    encoded: np.ndarray,
+    labels: np.ndarray,
+    is_tuning: np.ndarray,
+    settings: BoostingSettings,
+    *,
+    seed: int,
 ) -> int:
-    """Return the number of trees with the lowest log loss on the tuning persons.
+    """Return the fewest trees whose log loss on the tuning persons is near the lowest.
 
-    Trees are added in blocks; the search ends when three blocks in a row brought nothing.
+    The tuning persons are seen in the same months as the others. What the last trees still gain on them belongs to
+    these months and is gone in later ones, so a loss within `TREE_TOLERANCE` of the lowest is as good. The number tried
+    is doubled until the loss has passed its lowest point.
     """
     if labels[is_tuning].sum() < 5 or labels[~is_tuning].sum() < 5:
         return min(100, settings.most_trees)
     with threadpool_limits(1):
         model = new_boosting(settings, 1, seed).set_params(warm_start=True)
-        block = 20
-        best, best_loss, waited = block, np.inf, 0
-        for trees in range(block, settings.most_trees + 1, block):
-            model.set_params(max_iter=trees).fit(encoded[~is_tuning], labels[~is_tuning])
-            loss = log_loss(labels[is_tuning], model.predict_proba(encoded[is_tuning])[:, 1])
-            if loss < best_loss - 1e-5:
-                best, best_loss, waited = trees, loss, 0
-            else:
-                waited += 1
-                if waited == 3:
-                    break
-    return best
+        trees = min(100, settings.most_trees)
+        while True:
+            model.set_params(max_iter=trees)
+            model.fit(encoded[~is_tuning], labels[~is_tuning])
+            losses = [
+                log_loss(labels[is_tuning], staged[:, 1]) for staged in model.staged_predict_proba(encoded[is_tuning])
+            ]
+            if np.argmin(losses) + 1 < 0.8 * trees or trees == settings.most_trees:
+                return int(np.argmax(np.array(losses) <= min(losses) * (1 + TREE_TOLERANCE))) + 1
+            trees = min(2 * trees, settings.most_trees)
 
 
 def fit_boosting(
-    encoded: np.ndarray, labels: np.ndarray, trees: int, settings: BoostingSettings, seed: int
+    encoded: np.ndarray,
+    labels: np.ndarray,
+    trees: int,
+    settings: BoostingSettings,
+    seed: int,
 ) -> HistGradientBoostingClassifier:
     """Return the gradient boosting fitted on every row given, on one thread."""
     with threadpool_limits(1):
@@ -167,12 +182,15 @@ def fit_boosting(
 
 
 def fit_logistic(encoded: np.ndarray, labels: np.ndarray) -> Pipeline:
-    """Return the logistic baseline: log, winsor, scale, missing indicators, ridge."""
+    """Return the logistic baseline: log, winsor, scale, missing indicators, ridge.
+
+    Newton's method ends in about ten steps where gradient methods crawl along correlated columns.
+    """
     with threadpool_limits(1):
         return Pipeline(
             [
                 ("prepare", Preparation(with_indicators=True)),
-                ("classify", LogisticRegression(C=0.5, max_iter=500, tol=1e-6)),
+                ("classify", LogisticRegression(C=0.5, solver="newton-cholesky", max_iter=100, tol=1e-6)),
             ]
         ).fit(encoded, labels)
 

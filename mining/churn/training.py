@@ -62,6 +62,8 @@ from mining.preparation import COLUMN_LABELS, TypedFrame, fit_encoder, label_pai
 
 RECENCY_NAME = re.compile(r"(since_last|recency|inactive)", re.IGNORECASE)
 CANDIDATES = ("gradient_boosting", "logistic")
+CALIBRATING_EVENTS = 400
+"""Leavers that calibrate are enough: a calibration has two numbers to learn. The rest of their fold fits."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,13 @@ class Settings:
     seed
         Seed of splits, trees and resamples.
     folds
-        Person folds; in turn one is judged, the next calibrates, the others fit.
+        Person folds; in turn one is judged, persons of the next calibrate, the others fit.
     test_share
-        Share of the as-of months (the latest) that judge, at least one.
+        Share of the as-of months (the latest) that judge: the smaller one if twice `minimum_test_events` left in
+        them, else more, up to the larger one; at least one month. Each is judged by candidates fitted on what was
+        known by then, as the pipeline would have done.
     label_months
-        Months from as-of until a label is known (gap + window): fitted months end this long before the first
-        judging month.
+        Months from as-of until a label is known (gap + window): fitted months end this long before the judged one.
     replicates
         Bootstrap resamples of persons per interval.
     minimum_persons, minimum_event_persons, minimum_test_events
@@ -97,6 +100,9 @@ class Settings:
         Rank correlation from which columns are explained together.
     maximum_rows
         Above it, whole persons are drawn by hash.
+    fitted_rows
+        Rows that a candidate learns from. Above it, the rows with the event stay and the others are drawn by hash:
+        next to few leavers most stayers teach nothing new. The calibration, on all rows, sets the level right.
     boosting
         Of the gradient boosting.
     campaign
@@ -105,7 +111,7 @@ class Settings:
 
     seed: int = 20240601
     folds: int = 5
-    test_share: float = 0.25
+    test_share: tuple[float, float] = (0.1, 0.25)
     label_months: int = 4
     replicates: int = 200
     minimum_persons: int = 1000
@@ -119,6 +125,7 @@ class Settings:
     list_share: float = 0.1
     explain_together: float = 0.8
     maximum_rows: int = 400_000
+    fitted_rows: int = 30_000
     boosting: BoostingSettings = field(default_factory=BoostingSettings)
     campaign: CampaignValues = field(default_factory=CampaignValues)
 
@@ -202,6 +209,7 @@ class Rows:
 class Split:
     """Row positions of one turn: fit, calibrate, judge; no person in two of them."""
 
+    fold: int
     fit: np.ndarray
     calibrate: np.ndarray
     judge: np.ndarray
@@ -335,7 +343,8 @@ def canonical_rows(
     same = [
         name
         for name in typed.kinds
-        if usable[name].nunique() == person_count
+        if _plain_text(usable[name].iloc[0]) == ordered["(person)"].iloc[0]
+        and usable[name].nunique() == person_count
         and (usable[name].map(_plain_text).to_numpy(dtype=object) == ordered["(person)"].to_numpy(dtype=object)).all()
     ]
     kinds = {name: kind for name, kind in typed.kinds.items() if name not in same}
@@ -501,17 +510,25 @@ def judged_columns(rows: Rows, settings: Settings) -> tuple[pd.DataFrame, list[t
 
 def person_splits(rows: Rows, settings: Settings) -> tuple[list[Split], list[Refusal]]:
     """Return the turns of the evaluation, or why there are none."""
-    share = hashed_shares(rows.persons, settings.seed, "folds")
-    fold = (share * settings.folds).astype(int)
+    fold, is_calibrating = person_folds(rows, settings)
     may_fit = np.ones(len(fold), dtype=bool)
     may_judge = np.ones(len(fold), dtype=bool)
+    turns = [(may_fit, may_judge)]
     if rows.months is not None and rows.months.nunique() > 1:
         moments = pd.to_datetime(rows.months)
         number = (moments.dt.year * 12 + moments.dt.month).to_numpy()
         distinct = np.unique(number)
-        first_judged = distinct[-max(1, round(settings.test_share * len(distinct)))]
+        fewest_months, most_months = (max(1, round(share * len(distinct))) for share in settings.test_share)
+        for count in range(fewest_months, most_months + 1):
+            first_judged = distinct[-count]
+            left = rows.persons[(number >= first_judged) & (rows.labels == 1)]
+            if left.nunique() >= 2 * settings.minimum_test_events:
+                break
         may_judge = number >= first_judged
         may_fit = number + settings.label_months <= first_judged
+        turns = [
+            (number + settings.label_months <= month, number == month) for month in distinct[distinct >= first_judged]
+        ]
         fit_months = len(np.unique(number[may_fit]))
         if fit_months < settings.minimum_fit_months:
             return [], [
@@ -541,16 +558,26 @@ def person_splits(rows: Rows, settings: Settings) -> tuple[list[Split], list[Ref
             )
         ]
     splits = []
-    for turn in range(settings.folds):
-        following = (turn + 1) % settings.folds
-        splits.append(
+    for judged in range(settings.folds):
+        calibrates = (fold == (judged + 1) % settings.folds) & is_calibrating
+        fits = (fold != judged) & ~calibrates
+        splits += [
             Split(
-                np.flatnonzero(may_fit & (fold != turn) & (fold != following)),
-                np.flatnonzero(may_fit & (fold == following)),
-                np.flatnonzero(may_judge & (fold == turn)),
+                judged,
+                np.flatnonzero(is_known & fits),
+                np.flatnonzero(is_known & calibrates),
+                np.flatnonzero(is_judged & (fold == judged)),
             )
-        )
+            for is_known, is_judged in turns
+        ]
     return splits, []
+
+
+def person_folds(rows: Rows, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """Return the fold of each row's person, and whether the person calibrates when the fold before is judged."""
+    fold = (hashed_shares(rows.persons, settings.seed, "folds") * settings.folds).astype(int)
+    share = CALIBRATING_EVENTS * settings.folds / max(int(rows.labels.sum()), 1)
+    return fold, hashed_shares(rows.persons, settings.seed, "calibration") < share
 
 
 def judged_scores(rows: Rows, splits: list[Split], settings: Settings) -> Judged:
@@ -561,33 +588,20 @@ def judged_scores(rows: Rows, splits: list[Split], settings: Settings) -> Judged
     """
     recency = recency_column(rows, splits[0], settings)
     encoded = fit_encoder(rows.typed.frame, rows.typed.kinds).encoded(rows.typed.frame)
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in (*CANDIDATES, "recency_rule")}
-    turns, counts, losses = [], [], dict.fromkeys(CANDIDATES, 0.0)
-    for number, split in enumerate(splits):
-        fitted, calibrated, judged = encoded[split.fit], encoded[split.calibrate], encoded[split.judge]
-        fitted_labels = rows.labels[split.fit]
-        tuning = hashed_shares(rows.persons.iloc[split.fit], settings.seed, "tuning")
-        is_tuning = tuning < settings.boosting.tuning_share
-        trees = best_tree_count(fitted, fitted_labels, is_tuning, settings.boosting, settings.seed)
-        counts.append(trees)
-        halves = hashed_shares(rows.persons.iloc[split.calibrate], settings.seed, "halves") < 0.5
-        own_losses = {}
-        for name in CANDIDATES:
-            estimator = (
-                fit_boosting(fitted, fitted_labels, trees, settings.boosting, settings.seed)
-                if name == "gradient_boosting"
-                else fit_logistic(fitted, fitted_labels)
-            )
-            raw = raw_probabilities(estimator, calibrated)
-            calibration = fit_calibration(raw, rows.labels[split.calibrate], halves)
-            own_losses[name] = crossed_loss(raw, rows.labels[split.calibrate], halves)
-            losses[name] += own_losses[name] * len(split.calibrate)
-            parts[name].append(calibration.apply(raw_probabilities(estimator, judged)))
-        parts["recency_rule"].append(recency_scores(rows, split, recency))
-        turns.append(
-            (number, len(split.fit), len(split.calibrate), len(split.judge), int(fitted_labels.sum()), trees,
-             own_losses["gradient_boosting"], own_losses["logistic"])
-        )  # fmt: skip
+    done: list[Turn] = []
+    for split in splits:
+        done.append(judged_turn(rows, encoded, split, settings, done[0].trees if done else None))
+    scores = {name: np.concatenate([turn.scores[name] for turn in done]) for name in CANDIDATES}
+    scores["recency_rule"] = np.concatenate([recency_scores(rows, split, recency) for split in splits])
+    losses = {
+        name: sum(turn.losses[name] * len(split.calibrate) for turn, split in zip(done, splits, strict=True))
+        for name in CANDIDATES
+    }
+    turns = [
+        (split.fold, turn.fitted_rows, len(split.calibrate), len(split.judge), int(rows.labels[split.fit].sum()),
+         turn.trees, turn.losses["gradient_boosting"], turn.losses["logistic"])
+        for turn, split in zip(done, splits, strict=True)
+    ]  # fmt: skip
     frame = pd.DataFrame(
         turns,
         columns=[
@@ -598,12 +612,61 @@ def judged_scores(rows: Rows, splits: list[Split], settings: Settings) -> Judged
     chosen = min(CANDIDATES, key=lambda name: (losses[name], name))
     return Judged(
         np.concatenate([split.judge for split in splits]),
-        {name: np.concatenate(held) for name, held in parts.items()},
+        scores,
         frame,
         chosen,
-        int(np.median(counts)),
+        int(np.median(frame["trees"])),
         recency,
     )
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one turn found: calibrated scores of its judged rows and log loss per candidate."""
+
+    scores: dict[str, np.ndarray]
+    losses: dict[str, float]
+    trees: int
+    fitted_rows: int
+
+
+def judged_turn(rows: Rows, encoded: np.ndarray, split: Split, settings: Settings, trees: int | None) -> Turn:
+    """Fit both candidates on a turn's persons, calibrate them on others and score the judged ones.
+
+    The number of trees is found in the first turn (`trees` is None) and kept for the others.
+    """
+    drawn = drawn_rows(rows, split.fit, settings)
+    fitted, fitted_labels = encoded[drawn], rows.labels[drawn]
+    calibrated, judged = encoded[split.calibrate], encoded[split.judge]
+    if trees is None:
+        tuning = hashed_shares(rows.persons.iloc[drawn], settings.seed, "tuning")
+        is_tuning = tuning < settings.boosting.tuning_share
+        trees = best_tree_count(fitted, fitted_labels, is_tuning, settings.boosting, seed=settings.seed)
+    halves = hashed_shares(rows.persons.iloc[split.calibrate], settings.seed, "halves") < 0.5
+    labels = rows.labels[split.calibrate]
+    scores, losses = {}, {}
+    for name in CANDIDATES:
+        estimator = (
+            fit_boosting(fitted, fitted_labels, trees, settings.boosting, settings.seed)
+            if name == "gradient_boosting"
+            else fit_logistic(fitted, fitted_labels)
+        )
+        raw = raw_probabilities(estimator, calibrated)
+        losses[name] = crossed_loss(raw, labels, halves)
+        scores[name] = fit_calibration(raw, labels, halves).apply(raw_probabilities(estimator, judged))
+    return Turn(scores, losses, trees, len(drawn))
+
+
+def drawn_rows(rows: Rows, position: np.ndarray, settings: Settings) -> np.ndarray:
+    """Return the rows of `position` to learn from; see `Settings.fitted_rows`."""
+    left = rows.labels[position] == 1
+    share = max(settings.fitted_rows - int(left.sum()), int(left.sum())) / max(int((~left).sum()), 1)
+    if len(position) <= settings.fitted_rows or share >= 1:
+        return position
+    keys = rows.persons.iloc[position].astype(str)
+    if rows.months is not None:
+        keys = keys + "|" + rows.months.iloc[position].astype(str)
+    return np.asarray(position[left | (hashed_shares(keys, settings.seed, "stayers") < share)])
 
 
 def crossed_loss(raw: np.ndarray, labels: np.ndarray, halves: np.ndarray) -> float:
@@ -800,15 +863,17 @@ def judged_tables(rows: Rows, judged: Judged, run_id: str) -> dict[str, pd.DataF
 
 
 def final_model(rows: Rows, judged: Judged, settings: Settings, run_id: str) -> ChurnModel:
-    """Return the model that is published: the chosen candidate, fitted on all months, calibrated on one fold."""
-    fold = (hashed_shares(rows.persons, settings.seed, "folds") * settings.folds).astype(int)
-    fitting, calibrating = fold != 0, fold == 0
+    """Return the model that is published: the chosen candidate, fitted on all months, calibrated on other persons."""
+    fold, is_calibrating = person_folds(rows, settings)
+    calibrating = (fold == 0) & is_calibrating
+    fitting = ~calibrating
     encoder = fit_encoder(rows.typed.frame, rows.typed.kinds)
     encoded = encoder.encoded(rows.typed.frame)
+    drawn = drawn_rows(rows, np.flatnonzero(fitting), settings)
     estimator = (
-        fit_boosting(encoded[fitting], rows.labels[fitting], judged.trees, settings.boosting, settings.seed)
+        fit_boosting(encoded[drawn], rows.labels[drawn], judged.trees, settings.boosting, settings.seed)
         if judged.chosen == "gradient_boosting"
-        else fit_logistic(encoded[fitting], rows.labels[fitting])
+        else fit_logistic(encoded[drawn], rows.labels[drawn])
     )
     halves = hashed_shares(rows.persons[calibrating], settings.seed, "halves") < 0.5
     raw = raw_probabilities(estimator, encoded[calibrating])

@@ -175,7 +175,12 @@ class Indexed:
     covered: np.ndarray
 
 
-def fit(panel: pd.DataFrame, settings: Settings | None = None, as_of: str | None = None) -> LoyaltyResult:
+def fit(
+    panel: pd.DataFrame,
+    settings: Settings | None = None,
+    as_of: str | None = None,
+    outcomes: pd.DataFrame | None = None,
+) -> LoyaltyResult:
     """Return the loyalty of every customer at as-of, with its proof, or refuse.
 
     Parameters
@@ -187,6 +192,10 @@ def fit(panel: pd.DataFrame, settings: Settings | None = None, as_of: str | None
         `Settings()` by default.
     as_of
         Month of the index; the last month of the panel by default.
+    outcomes
+        What became of the customers, as known now: one row per `person_id` and `month_on` with what the retention
+        definition reads (accounts, transactions, who died or was frozen). Only the proof reads it, no measure
+        does; absent: the proof reads the panel. Not changed.
 
     Returns
     -------
@@ -210,7 +219,8 @@ def fit(panel: pd.DataFrame, settings: Settings | None = None, as_of: str | None
     chosen = settings or Settings()
     check_settings(chosen)
     known = known_rows(panel, as_of)
-    run = new_run(known, chosen)
+    became = known if outcomes is None else known_rows(outcomes, str(known["month_on"].max()) if len(known) else None)
+    run = new_run(known, chosen, None if outcomes is None else became)
     if len(known) == 0:
         return refused_result(run, [too_few_customers(0, chosen)])
     grid = panel_grid(known, list(PANEL_COLUMNS))
@@ -244,7 +254,7 @@ def fit(panel: pd.DataFrame, settings: Settings | None = None, as_of: str | None
     measures = measure_frame(found, comparison, set(grid.values), chosen, run.run_id)
     if refusals:
         return refused_result(run, refusals, measures)
-    proof = proven(grid, known, found, chosen, run.run_id)
+    proof = proven(grid, became, found, chosen, run.run_id)
     if proof.refusal is not None:
         return refused_result(run, [proof.refusal], measures, proof)
     return LoyaltyResult(
@@ -304,10 +314,10 @@ def known_rows(panel: pd.DataFrame, as_of: str | None) -> pd.DataFrame:
     return known.sort_values(["person_id", "month_on"], kind="stable", ignore_index=True)
 
 
-def new_run(known: pd.DataFrame, settings: Settings) -> Run:
+def new_run(known: pd.DataFrame, settings: Settings, became: pd.DataFrame | None) -> Run:
     """Return the run's identity."""
     parameters = parameters_text(settings)
-    content = data_hash(known)
+    content = data_hash(known) if became is None else text_hash(data_hash(known), data_hash(became))
     columns = [name for name in known.columns if name not in ("person_id", "month_on")]
     return Run(
         "loyalty",
@@ -483,12 +493,13 @@ class Proof:
     refusal: Refusal | None
 
 
-def proven(grid: PanelGrid, known: pd.DataFrame, found: Indexed, settings: Settings, run_id: str) -> Proof:
+def proven(grid: PanelGrid, became: pd.DataFrame, found: Indexed, settings: Settings, run_id: str) -> Proof:
     """Return the proof: the index at past months against who was still there one period later.
 
     Past months are one retention window apart; each is scaled on its own customers, with the weights of the run.
+    `became` is what labels are read from, the panel or the outcomes.
     """
-    retention_of = settings.retention or default_retention(set(grid.values) | set(known.columns))
+    retention_of = settings.retention or default_retention(set(became.columns))
     horizon = retention_of.horizon_months
     last = len(grid.months) - 1
     positions = [
@@ -504,7 +515,7 @@ def proven(grid: PanelGrid, known: pd.DataFrame, found: Indexed, settings: Setti
             f"there are {last + 1}.",
             sentence_zh=f"尚无检验:需要 {settings.minimum_history + horizon} 个月历史,现有 {last + 1} 个月。",
         )
-    labels = label_months(known, retention_of).dropna(subset=["label"])
+    labels = label_months(became, retention_of).dropna(subset=["label"])
     parts = []
     for position in positions:
         past = indexed_month(grid, position, settings, found.weights)

@@ -15,13 +15,16 @@ from mining.segmentation.clustering import (
 from mining.segmentation.history import usual_features
 from mining.segmentation.identity import PreviousSegments
 from mining.segmentation.selection import SelectionSettings
+from mining.segmentation.themes import BANK_THEMES, Theme
 
 __all__ = [
+    "BANK_THEMES",
     "PreviousSegments",
     "SegmentationModel",
     "SegmentationResult",
     "SelectionSettings",
     "Settings",
+    "Theme",
     "fit",
     "load_model",
     "save_model",

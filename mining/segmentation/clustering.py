@@ -47,8 +47,11 @@ from mining.segmentation.selection import (
     compared_counts,
     structure_of,
 )
+from mining.segmentation.themes import BANK_THEMES, Theme, absent_columns, theme_columns
 
 MODEL_FORMAT = 1
+ABSENT = "absent: it, or another in its place, would make the segments"
+NOT_IN_DISTANCE = "described: not one of the columns that make the segments"
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,9 @@ class Settings:
         A column whose strongest relation with another (Cramer's V) is weaker is not used.
     tail, skew_bound
         Of `mining.preparation.Preparation`.
+    themes
+        Columns that make the segments, with their weight; the others describe them. With fewer than two of them,
+        or none given, every usable column makes the segments and all weigh the same.
     selection
         How the number of segments is chosen.
     structure_draws
@@ -83,6 +89,7 @@ class Settings:
     weakest_dependence: float = 0.1
     tail: float = 0.01
     skew_bound: float = 1.0
+    themes: tuple[Theme, ...] = BANK_THEMES
     selection: SelectionSettings = field(default_factory=SelectionSettings)
     structure_draws: int = 20
     structure_margin: float = 0.01
@@ -284,8 +291,9 @@ def fit(
     Parameters
     ----------
     features
-        One row per person, indexed by person. Numeric columns are used; categories, dates, identifiers, columns
-        that are mostly missing or independent of all others are not, and `columns` says so. Not changed.
+        One row per person, indexed by person. The columns of `Settings.themes` make the segments, other numeric
+        ones describe them; categories, dates, identifiers, columns that are mostly missing or independent of all
+        others are not used. `columns` says which. Not changed.
     settings
         `Settings()` by default.
     previous
@@ -338,7 +346,7 @@ def fit(
         return refused_result(run, [refusal], use, before)
     values = typed.frame[columns].to_numpy(dtype=np.float64)
     with threadpool_limits(1):
-        prepared = Preparation(chosen.tail, chosen.skew_bound).fit_transform(values)
+        prepared = new_preparation(chosen).fit_transform(values)
         dependence = column_dependence(prepared[sample_rows(ordered.index, 20_000, chosen.seed)])
         for name, strength in zip(columns, dependence, strict=True):
             if strength < chosen.weakest_dependence:
@@ -354,7 +362,19 @@ def fit(
                 ">= 2",
             )
             return refused_result(run, [refusal], use, before)
-        return fitted_result(run, ordered, typed.frame[columns], use, settings=chosen, before=before, labels=labels)
+        weights = theme_columns(chosen.themes, columns)
+        if len(weights) < 2:
+            weights = dict.fromkeys(columns, 1.0)
+        else:
+            use |= dict.fromkeys(absent_columns(chosen.themes, list(use)), ABSENT)
+            use |= {name: NOT_IN_DISTANCE for name in columns if name not in weights}
+        usable = typed.frame[columns]
+        return fitted_result(run, ordered, usable, use, weights, settings=chosen, before=before, labels=labels)
+
+
+def new_preparation(settings: Settings) -> Preparation:
+    """Return the unfitted preparation of features."""
+    return Preparation(settings.tail, settings.skew_bound, is_unit_free=True)
 
 
 def fitted_result(
@@ -362,15 +382,21 @@ def fitted_result(
     ordered: pd.DataFrame,
     usable: pd.DataFrame,
     use: dict[str, str],
+    weights: dict[str, float],
     *,
     settings: Settings,
     before: PreviousSegments | None,
     labels: dict[str, tuple[str, str]],
 ) -> SegmentationResult:
-    """Return the result on usable columns: choose, gate, match, describe."""
-    columns = list(usable.columns)
-    values = usable.to_numpy(dtype=np.float64)
-    preparation = Preparation(settings.tail, settings.skew_bound).fit(values)
+    """Return the result on usable columns: choose, gate, match, describe.
+
+    Columns with a weight make the segments; all are described.
+    """
+    columns = list(weights)
+    values = usable[columns].to_numpy(dtype=np.float64)
+    preparation = new_preparation(settings).fit(values)
+    # The weights are part of the scale, so that the fitted pipeline holds them.
+    preparation.scale_ = preparation.scale_ / np.array([weights[name] for name in columns])
     prepared = preparation.transform(values)
     sample = sample_rows(ordered.index, settings.selection.sample, settings.seed)
     choices, models, stabilities = compared_counts(prepared, sample, settings.selection, settings.seed)
@@ -392,7 +418,8 @@ def fitted_result(
     assignments = assignment_frame(ordered.index, clusters.transform(prepared), identities.segment_ids, run.run_id)
     segment_of_row = assignments["segment_id"].to_numpy(dtype=np.int64)
     order = np.argsort(identities.segment_ids)
-    contrasts = np.array([prepared[segment_of_row == number].mean(axis=0) for number in identities.segment_ids])
+    standard = new_preparation(settings).fit_transform(usable.to_numpy(dtype=np.float64))
+    contrasts = np.array([standard[segment_of_row == number].mean(axis=0) for number in identities.segment_ids])
     segments = segment_frame(
         clusters.labels_,
         identities,
@@ -401,8 +428,8 @@ def fitted_result(
             identities,
             contrasts,
             before,
-            columns=columns,
-            correlation=np.corrcoef(prepared.T),
+            columns=list(usable.columns),
+            correlation=np.corrcoef(standard.T),
             labels=labels,
         ),
         sample=sample,
@@ -410,7 +437,7 @@ def fitted_result(
         stability=stability,
     )
     segments = segments.iloc[order].assign(run_id=run.run_id)
-    profile = profile_frame(values, columns, segment_of_row, identities, contrasts=contrasts, labels=labels)
+    profile = profile_frame(usable, segment_of_row, identities, contrasts=contrasts, labels=labels)
     profile = profile.assign(run_id=run.run_id)
     edges = {name: decile_edges(values[:, j]) for j, name in enumerate(columns)}
     return SegmentationResult(
@@ -575,8 +602,7 @@ def segment_frame(
 
 
 def profile_frame(
-    values: np.ndarray,
-    columns: list[str],
+    usable: pd.DataFrame,
     segments: np.ndarray,
     identities: Identities,
     *,
@@ -584,10 +610,11 @@ def profile_frame(
     labels: dict[str, tuple[str, str]],
 ) -> pd.DataFrame:
     """Return one row per segment and column; `z_score` is the mean on the prepared scale (bank-wide mean 0)."""
+    values = usable.to_numpy(dtype=np.float64)
     rows = []
     for k in np.argsort(identities.segment_ids):
         inside = segments == identities.segment_ids[k]
-        for j, name in enumerate(columns):
+        for j, name in enumerate(usable.columns):
             own, whole = values[inside, j], values[:, j]
             own = own[np.isfinite(own)]
             whole = whole[np.isfinite(whole)]

@@ -148,7 +148,7 @@ class SelectionSettings:
     draws, resample, resample_starts
         Bootstrap resamples per number of segments, rows in each, and starts of k-means in each.
     smallest_share
-        Smallest share of persons in a segment.
+        Smallest share of persons in a segment; fewer are for a list of persons, not for a campaign or a product.
     kept_silhouette
         Share of the best silhouette that a finer solution must keep.
     kept_compactness
@@ -160,11 +160,11 @@ class SelectionSettings:
     sample: int = 2000
     starts: int = 20
     draws: int = 20
-    resample: int = 4000
-    resample_starts: int = 10
-    smallest_share: float = 0.01
-    kept_silhouette: float = 0.7
-    kept_compactness: float = 1.2
+    resample: int = 10_000
+    resample_starts: int = 5
+    smallest_share: float = 0.05
+    kept_silhouette: float = 0.6
+    kept_compactness: float = 1.3
 
 
 def compared_counts(
@@ -184,8 +184,8 @@ def compared_counts(
     Notes
     -----
     The rule: the finest solution that is stable and gives up little. Tiny and unstable solutions (a cluster below
-    0.60) are out; those with *every* cluster stable (above 0.75) go first. The best silhouette and the best
-    Davies-Bouldin index among them are the measure: the largest number of segments that keeps
+    0.60) are out; those with *every* cluster stable (above 0.75) go first. The best
+    silhouette and the best Davies-Bouldin index among them are the measure: the largest number of segments that keeps
     `kept_silhouette` of the one and stays within `kept_compactness` times the other is chosen. The highest
     silhouette itself would nearly always be the coarsest solution, which says the least.
     """

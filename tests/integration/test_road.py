@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,18 @@ def test_the_generated_bank_goes_the_whole_road_and_the_summary_says_where_thing
     for table in ("core.dim_customer", "core.dim_account", "core.fct_transaction", "core.fct_account_month"):
         assert rows[table] > 0
     assert {"meta.data_dictionary", "meta.release", "meta.quality", "meta.settings", "meta.delivery"} <= set(rows)
+
+
+def test_the_readme_gives_the_rows_that_a_newcomer_finds(generated_release):
+    rows = dict(query(generated_release, "select schema_name || '.' || table_name, row_count from meta.release_table"))
+    told = {}
+    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.split("|")]
+        if len(cells) == 5 and cells[1].startswith("`") and "." in cells[1]:
+            names, counts = re.findall(r"`(\w+\.\w+)`", cells[1]), re.findall(r"\d[\d,]*", cells[3])
+            told |= dict(zip(names, (int(count.replace(",", "")) for count in counts), strict=True))
+    assert len(told) >= 10
+    assert told == {name: rows[name] for name in told}
 
 
 def test_nothing_is_lost_between_the_files_and_the_release(generated_release):

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from mining import churn
 from mining.churn import BoostingSettings, Settings
 from mining.churn.models import Calibration, ChurnModel, fit_boosting, fit_calibration, fit_logistic, fit_sigmoid
 from mining.churn.scoring import group_effects
-from mining.churn.training import canonical_rows, person_splits
+from mining.churn.training import canonical_rows, drawn_rows, person_splits
 from mining.examples import customer_panel
 from mining.metrics import area_under_curve, count_scores
 from mining.model_files import ModelFileError, save_state
@@ -118,15 +119,17 @@ def test_no_person_is_on_two_sides_and_fitted_months_end_before_judged_months_be
     rows = canonical_rows(features, left, persons, months)
     splits, refusals = person_splits(rows, QUICK)
     assert refusals == []
-    judged_persons = set()
+    judged = []
     for split in splits:
         sides = [set(rows.persons.iloc[part]) for part in (split.fit, split.calibrate, split.judge)]
         assert not sides[0] & sides[1] and not sides[0] & sides[2] and not sides[1] & sides[2]  # noqa: PT018
         last_fitted = pd.Period(rows.months.iloc[np.append(split.fit, split.calibrate)].max(), "M")
         first_judged = pd.Period(rows.months.iloc[split.judge].min(), "M")
         assert (first_judged - last_fitted).n >= QUICK.label_months
-        judged_persons |= sides[2]
-    assert judged_persons == set(rows.persons[rows.months >= str(first_judged)])
+        assert rows.months.iloc[split.judge].nunique() == 1  # each month is judged by what was known by then
+        judged += split.judge.tolist()
+    first = rows.months.iloc[judged].min()
+    assert sorted(judged) == np.flatnonzero(rows.months >= first).tolist()
 
 
 def test_a_person_s_fold_does_not_depend_on_who_else_is_there(over_time):
@@ -134,9 +137,12 @@ def test_a_person_s_fold_does_not_depend_on_who_else_is_there(over_time):
     rows = canonical_rows(features, left, persons, months)
     half = (persons.astype(str) < "P001000").to_numpy()
     fewer = canonical_rows(features[half], left[half], persons[half], months[half])
-    judged = {turn: set(rows.persons.iloc[split.judge]) for turn, split in enumerate(person_splits(rows, QUICK)[0])}
-    for turn, split in enumerate(person_splits(fewer, QUICK)[0]):
-        assert set(fewer.persons.iloc[split.judge]) <= judged[turn]
+    fold_of = {}
+    for held in (fewer, rows):
+        for split in person_splits(held, QUICK)[0]:
+            for person in set(held.persons.iloc[split.judge]):
+                assert fold_of.setdefault(person, split.fold) == split.fold
+    assert len(set(fold_of.values())) == QUICK.folds
 
 
 def test_with_several_months_it_says_out_of_time_and_without_it_says_what_that_cannot_show(independent, over_time):
@@ -384,6 +390,35 @@ def test_rows_without_a_label_are_left_out(independent):
     more = pd.concat([features, features.rename(index=lambda name: f"x{name}")])
     held = np.concatenate([labels.astype(float), np.full(len(labels), np.nan)])
     assert churn.fit(more, held, settings=QUICK).run.run_id == result.run.run_id
+
+
+def test_above_a_bound_every_leaver_row_is_learned_from_and_a_draw_of_the_others(over_time):
+    _, _, features, left, persons, months, whole = over_time
+    rows = canonical_rows(features, left, persons, months)
+    every = np.arange(len(rows.labels))
+    assert drawn_rows(rows, every, QUICK) is every
+    events = int(rows.labels.sum())
+    fewer = dataclasses.replace(QUICK, fitted_rows=3 * events)
+    drawn = drawn_rows(rows, every, fewer)
+    assert rows.labels[drawn].sum() == events
+    assert len(drawn) == pytest.approx(3 * events, rel=0.1)
+    half = every[::2]
+    assert set(half[rows.labels[half] == 1]) <= set(drawn_rows(rows, half, fewer))
+    result = churn.fit(features, left, persons, months, fewer)
+    assert not result.is_refused
+    assert 0.8 < result.metric("calibration_slope") < 1.2
+    assert result.metric("calibration_intercept") == pytest.approx(whole.metric("calibration_intercept"), abs=0.15)
+
+
+def test_the_logistic_baseline_converges_on_columns_that_nearly_repeat_each_other():
+    draw = np.random.default_rng(4)
+    own = draw.normal(size=(4000, 5))
+    columns = np.hstack([own, *(own + 1e-3 * draw.normal(size=own.shape) for _ in range(6))])
+    labels = (draw.random(4000) < special.expit(own[:, 0] - 3)).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        estimator = fit_logistic(columns, labels)
+    assert estimator[-1].n_iter_[0] < 50
 
 
 def test_larger_banks_are_drawn_by_person(over_time):

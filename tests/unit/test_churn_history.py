@@ -22,6 +22,20 @@ def test_the_own_past_is_the_mean_of_the_months_before_as_pandas_counts_it(panel
     assert np.allclose(ordered["aum_average_previous"], own.shift(1), equal_nan=True)
 
 
+def test_amounts_are_shares_of_their_own_past_and_of_the_own_assets(panel):
+    found = churn.with_history(panel, months=3).sort_values(["person_id", "month_on"])
+    assets = found.groupby("person_id")["aum_average"]
+    past = assets.transform(lambda values: values.shift(1).rolling(3, min_periods=1).mean())
+    mean = assets.transform(lambda values: values.rolling(3, min_periods=1).mean())
+    spread = assets.transform(lambda values: values.shift(1).rolling(3, min_periods=1).std(ddof=0))
+    amount = found["aum_average"]
+    assert np.allclose(found["aum_average_of_3m_ratio"], (amount / past).where(past > 0), equal_nan=True)
+    assert np.allclose(found["aum_average_of_assets_ratio"], (amount / mean).where(mean > 0), equal_nan=True)
+    own = found["aum_average_spread_3m_ratio"]
+    assert np.allclose(own, (spread / past).where(past > 0), equal_nan=True, atol=1e-6)
+    assert "customer_transactions_1m_of_3m_ratio" not in found
+
+
 def test_rows_and_columns_stay_and_constants_and_counters_are_not_compared(panel):
     before = panel.copy(deep=True)
     found = churn.with_history(panel)
@@ -49,3 +63,10 @@ def test_the_order_of_rows_does_not_matter(panel):
 def test_a_column_that_is_no_number_is_named(panel):
     with pytest.raises(ValueError, match="'gender' is not numeric"):
         churn.with_history(panel, columns=["gender"])
+
+
+def test_one_month_alone_is_the_same_as_among_all(panel):
+    month = sorted(panel["month_on"].unique())[-1]
+    everything = churn.with_history(panel)
+    alone = churn.with_history(panel, as_of=month)
+    pd.testing.assert_frame_equal(alone, everything[everything["month_on"] == month])

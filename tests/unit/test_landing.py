@@ -331,6 +331,25 @@ def test_a_folder_that_is_no_date_and_a_file_of_no_source_are_told(tmp_path: Pat
         land(bank_of(tmp_path), data, home)
 
 
+@pytest.mark.parametrize("name", ["20210501", "2021-05-01", "2021/5", "2021/05/1", "2021/05/01 copy"])
+def test_a_folder_meant_as_a_date_and_written_otherwise_is_refused(tmp_path: Path, home: Home, name: str) -> None:
+    data = write_data(tmp_path / "data")
+    (data / name).mkdir(parents=True)
+    with pytest.raises(UserError, match="no date") as told:
+        land(bank_of(tmp_path), data, home)
+    assert str(data / name) in str(told.value)
+    assert "YYYY/MM/DD" in str(told.value)
+    assert files_below(home) == {}
+
+
+def test_a_folder_that_the_mapping_names_may_begin_with_a_digit(tmp_path: Path, home: Home) -> None:
+    data = write_data(tmp_path / "data")
+    (data / "01_core").mkdir()
+    (data / "branch.csv").rename(data / "01_core" / "branch.csv")
+    mapping = MAPPING.replace("file: branch.csv", "file: 01_core/branch.csv")
+    assert entry_of(land(bank_of(tmp_path, mapping), data, home), "branch").rows_landed == 2
+
+
 def test_a_glob_takes_every_file_it_names_and_not_those_of_dated_folders(tmp_path: Path, home: Home) -> None:
     mapping = MAPPING.replace("file: posting.csv", "file: '**/post*.csv'")
     data = write_data(tmp_path / "data")

@@ -303,3 +303,17 @@ def test_closed_customers_are_not_measured(planted):
     closed.loc[gone, "accounts_open"] = 0
     own = loyalty.fit(closed, QUICK).customers
     assert (own["person_id"] >= "P000100").all()
+
+
+def test_who_died_did_not_leave_and_no_measure_reads_what_became_of_the_customers(planted):
+    panel, _, result = planted
+    months = sorted(panel["month_on"].unique())
+    late = panel["person_id"].isin(sorted(set(panel["person_id"]))[:500])
+    outcomes = panel.assign(is_deceased=late & (panel["month_on"] >= months[1]))
+    told = loyalty.fit(panel, QUICK, outcomes=outcomes)
+    assert told.retention["person_count"].sum() < result.retention["person_count"].sum()
+    columns = ["person_id", "loyalty_index", "loyalty_decile", "measures_used"]
+    pd.testing.assert_frame_equal(told.customers[columns], result.customers[columns])
+    assert told.run.run_id != result.run.run_id
+    same = loyalty.fit(panel, QUICK, outcomes=panel)
+    pd.testing.assert_frame_equal(same.retention.drop(columns="run_id"), result.retention.drop(columns="run_id"))

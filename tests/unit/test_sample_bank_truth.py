@@ -11,17 +11,24 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from mining.churn import label_months
 from warehouse.errors import UserError
 from warehouse.sample_bank.affinities import cell_weights, joint_shares, lift, wanted_shares
 from warehouse.sample_bank.dates import Month, day_number, month_number
-from warehouse.sample_bank.futures import churn_chances, simulate_futures
+from warehouse.sample_bank.futures import (
+    ChurnDefinition,
+    average_aum_until,
+    churn_chances,
+    churn_labels,
+    simulate_futures,
+    what_happened,
+)
 from warehouse.sample_bank.generate import generate
 from warehouse.sample_bank.leaving import DRIVERS, hazard_of
-from warehouse.sample_bank.ledger import Ledger
-from warehouse.sample_bank.life import live_through
 from warehouse.sample_bank.parameters import (
     AFFINITIES,
     CURRENT,
@@ -34,7 +41,7 @@ from warehouse.sample_bank.parameters import (
 )
 from warehouse.sample_bank.population import HELD_AT_START, draw_population, life_numbers
 from warehouse.sample_bank.simulation import BankAt, BankSettings, state_at
-from warehouse.sample_bank.state import CLOSED, DECEASED
+from warehouse.sample_bank.state import CLOSED
 
 SETTINGS = BankSettings(customers=6_000, months=14)
 AS_OF = date(2024, 9, 30)
@@ -340,8 +347,8 @@ class TestFutures:
         assert np.array_equal(one.average_aum, again.average_aum)
 
     def test_what_happened_is_one_of_the_things_that_could(self, bank_at: BankAt) -> None:
-        chances = churn_chances(bank_at, futures=40, smallest_aum=1_000)
-        happened = _what_happened(bank_at, chances.baseline)
+        chances = churn_chances(bank_at, futures=40)
+        happened = churn_labels(what_happened(bank_at), chances.baseline, ChurnDefinition())
         chosen = chances.is_eligible & ~np.isnan(happened)
         expected, found = chances.in_outcome[chosen], happened[chosen]
         spread = np.sqrt((expected * (1 - expected)).sum())
@@ -349,6 +356,34 @@ class TestFutures:
         assert 0.02 < found.mean() < 0.10
         # The best that can be known is worth knowing, and is no certainty.
         assert 0.65 < roc_auc_score(found, expected) < 0.92
+
+    def test_a_future_is_judged_as_the_miner_judges_what_happened(self, bank_at: BankAt) -> None:
+        future, chances = what_happened(bank_at), churn_chances(bank_at, futures=1)
+        past = average_aum_until(bank_at)
+        aum = np.vstack([past, future.average_aum])
+        never, count = np.zeros_like(past, np.bool_), len(chances.baseline)
+        month_ends = pd.period_range("2024-03", periods=len(aum), freq="M").to_timestamp(how="end").normalize()
+        mode = np.concatenate([block.mode for block in bank_at.blocks])
+        closed = np.vstack([never, future.is_closed])
+        closed[len(past) - 1] = mode == CLOSED
+        panel = pd.DataFrame(
+            {
+                "person_id": np.tile(np.arange(count), len(aum)),
+                "month_on": np.repeat(month_ends, count),
+                "aum_average": aum.ravel(),
+                "accounts_open": (~closed).astype(int).ravel(),
+                "is_deceased": np.vstack([never, future.is_deceased]).ravel(),
+                "is_rebooked": np.vstack([never[1:], future.is_rebooked]).ravel(),
+            }
+        )
+        joined = np.isfinite(aum).ravel()
+        labels = label_months(panel[joined])
+        own = labels[labels["month_on"] == AS_OF.isoformat()]
+        expected = np.full(count, np.nan)
+        expected[own["person_id"].astype(int)] = own["label"].to_numpy(np.float64, na_value=np.nan)
+        found = np.where(chances.is_eligible, churn_labels(future, chances.baseline, ChurnDefinition()), np.nan)
+        assert np.array_equal(found, expected, equal_nan=True)
+        assert np.isin([0, 1], expected).all()
 
     def test_more_of_a_driver_means_more_departures(self, bank_at: BankAt) -> None:
         angry = replace(DEFAULT_PARAMETERS.hazard, intercept=DEFAULT_PARAMETERS.hazard.intercept + 2)
@@ -368,24 +403,6 @@ class TestFutures:
     def test_nothing_to_simulate_is_refused(self, bank_at: BankAt) -> None:
         with pytest.raises(UserError):
             next(iter(simulate_futures(bank_at, futures=0)))
-
-
-def _what_happened(bank: BankAt, baseline: Floats) -> Floats:
-    """Churn as it came about: 1, 0, or NaN where the customer closed in the gap or died."""
-    state = bank.blocks[0].copy()
-    closed, average = [], np.zeros(len(state))
-    for offset in range(1, 5):
-        month = Month(bank.month.number + offset)
-        ledger = Ledger(state, month)
-        live_through(
-            state, month, seed=bank.settings.seed, market=bank.market, parameters=DEFAULT_PARAMETERS, ledger=ledger
-        )
-        closed.append(state.mode == CLOSED)
-        average = ledger.average_aum / 100
-    is_dead = (state.mode == DECEASED) | (state.notice_month > 0)
-    churned = (closed[-1] | (average <= 0.5 * baseline)).astype(float)
-    churned[closed[0] | is_dead] = np.nan
-    return churned
 
 
 def test_days_and_months_are_counted_from_the_same_epoch() -> None:

@@ -15,6 +15,7 @@ from mining.preparation import Preparation
 from mining.segmentation import PreviousSegments, SelectionSettings, Settings
 from mining.segmentation.identity import contrast_names, matched_identities
 from mining.segmentation.selection import cluster_stability, column_dependence, fitted_clusters
+from mining.segmentation.themes import Theme, absent_columns, theme_columns
 
 QUICK = Settings(
     selection=SelectionSettings(most=6, sample=500, starts=5, draws=6, resample=600, resample_starts=3),
@@ -89,7 +90,8 @@ def test_names_are_unique_in_both_languages_and_say_what_sets_the_segment_apart(
 
 def test_the_profile_shows_medians_and_contrasts_of_every_segment_and_column(planted):
     features, _, result = planted
-    used = result.columns.loc[result.columns["use"] == "used", "column_name"]
+    use = result.columns["use"]
+    used = result.columns.loc[(use == "used") | use.str.startswith("described"), "column_name"]
     assert len(result.profile) == len(result.segments) * len(used)
     members = result.assignments.loc[result.assignments["segment_id"] == 1, "person_id"]
     row = result.profile.loc[(result.profile["segment_id"] == 1) & (result.profile["column_name"] == "age")].iloc[0]
@@ -100,6 +102,36 @@ def test_the_profile_shows_medians_and_contrasts_of_every_segment_and_column(pla
     )
     assert np.allclose(weighted, 0, atol=1e-8)
     assert result.segments["person_ratio"].sum() == pytest.approx(1)
+
+
+def test_themes_make_the_segments_the_rest_describes_them_and_what_is_absent_is_said(planted):
+    use = planted[-1].columns.set_index("column_name")["use"]
+    assert set(use[use == "used"].index) == {"age", "aum_average", "digital_share_3m"}
+    assert use["products_held"].startswith("described")
+    assert use["inflow_3m"].startswith("absent")
+    assert "counter_share_3m" not in use.index
+    assert "products_held" in set(planted[-1].profile["column_name"])
+
+
+def test_without_columns_of_the_themes_every_usable_column_makes_the_segments(planted):
+    features, groups, _ = planted
+    result = segmentation.fit(features.rename(columns=lambda name: f"own_{name}"), QUICK)
+    use = result.columns.set_index("column_name")["use"]
+    assert use["own_products_held"] == use["own_age"] == "used"
+    found = result.assignments.set_index("person_id")["segment_id"]
+    assert adjusted_rand_score(groups, found.loc[groups.index]) > 0.95
+
+
+def test_the_columns_of_a_theme_share_its_weight_and_the_first_alternative_stands():
+    themes = (Theme("one", (("a", "b"), ("c",)), 2.0), Theme("two", (("d",),), 9.0), Theme("three", (("e",),), 1.0))
+    assert theme_columns(themes, ["d", "c", "b", "a"]) == {"d": 3.0, "c": 1.0, "a": 1.0}
+    assert absent_columns(themes, ["a", "b", "d"]) == ["c", "e"]
+
+
+def test_amounts_in_another_currency_give_the_same_segments(planted):
+    features, _, result = planted
+    other = segmentation.fit(features.assign(aum_average=features["aum_average"] * 1_000), QUICK)
+    assert (other.assignments["segment_id"] == result.assignments["segment_id"]).all()
 
 
 # --- what is refused ----------------------------------------------------------------------------------

@@ -36,3 +36,15 @@ def test_nothing_after_as_of_gets_in_and_the_order_of_rows_does_not_matter(panel
 def test_a_month_that_is_not_there_is_named(panel):
     with pytest.raises(ValueError, match="as_of 2031-01-31 is no month of the panel"):
         segmentation.usual_features(panel, "2031-01-31")
+
+
+def test_a_person_s_missing_months_are_left_out_and_nothing_known_is_missing():
+    panel = pd.DataFrame(
+        [("b", "2024-02-29", np.nan, "x"), ("a", "2024-01-31", 1.0, "u"), ("a", "2024-02-29", np.nan, "v")],
+        columns=["person_id", "month_on", "inflow_3m", "region"],
+    )
+    found = segmentation.usual_features(panel)
+    assert found.index.tolist() == ["a", "b"]
+    assert found.loc["a", "inflow_3m"] == 1.0
+    assert np.isnan(found.loc["b", "inflow_3m"])
+    assert found["region"].tolist() == ["v", "x"]

@@ -68,6 +68,7 @@ def live_through(
         What was decided, by position of customers.
     """
     life = MonthOfLife(state, month, seed=seed, market=market, parameters=parameters, ledger=ledger)
+    state.aum_before = state.aum()
     join(life)
     deceased = die(life)
     complain(life)

@@ -33,8 +33,9 @@ from warehouse.sample_bank.random_numbers import BooleanArray, Draws, FloatArray
 NOT_JOINED, ACTIVE, DRAINING, LEFT, ASLEEP, CLOSING, DECEASED, CLOSED = range(8)
 MODE_NAMES = ("not_joined", "active", "draining", "left", "asleep", "closing", "deceased", "closed")
 
-#: Months of average AUM that are remembered: the baseline of a churn definition looks back.
-REMEMBERED_MONTHS = 6
+#: Months of average AUM that are remembered: whether a drop against three months' baseline, held for two, ended
+#: within the last three months.
+REMEMBERED_MONTHS = 7
 
 Integers = npt.NDArray[np.int64]
 
@@ -74,6 +75,7 @@ class State:
     dressing: IntegerArray
     last_act_day: IntegerArray
     average_aum: FloatArray
+    aum_before: IntegerArray
 
     def __len__(self) -> int:
         return len(self.mode)
@@ -229,6 +231,7 @@ def opening_state(people: Population, start: int, seed: int, market: Market) -> 
         dressing=zeros(),
         last_act_day=np.where(is_old, eve - draws.integer("last act", 30), 0),
         average_aum=np.zeros((REMEMBERED_MONTHS, size)),
+        aum_before=zeros(),
     )
     # The demand account comes with the customer; who is asleep holds nothing beside it but small change.
     state.is_open[CURRENT] = is_old
@@ -278,6 +281,7 @@ def opening_state(people: Population, start: int, seed: int, market: Market) -> 
     )
     state.wallet_share = usual_wallet_share(people)
     state.average_aum[:] = state.aum()
+    state.aum_before = state.aum()
     return state
 
 

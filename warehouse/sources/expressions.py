@@ -103,7 +103,7 @@ def refused_functions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     reasons = {}
     for name, is_unstable, is_aggregate in rows:
         if is_unstable:
-            reasons[name] = "its answer depends on the clock, on chance or on the session"
+            reasons[name] = "its answer depends on the clock, on chance or on how the database was opened"
         elif is_aggregate:
             reasons[name] = "it looks at several rows"
     return reasons

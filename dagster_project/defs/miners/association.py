@@ -61,9 +61,10 @@ def mine(bank: Bank, _store: ModelStore, build: Build, _is_retraining: bool) -> 
         found, needed = str(counts[0][0] if counts else 0), f">= {settings.minimum_baskets}"
         reason_zh = f"持有产品的客户不足：{found} 位，至少需要 {settings.minimum_baskets} 位。"
         refusals.loc[0] = [result.run_id, "association", "too_few_baskets", result.refused, reason_zh, found, needed]
-    metadata: dict[str, Any] = metric_metadata(metrics)
+    metadata: dict[str, Any] = {}
     if len(result.rules):
-        metadata |= {"rules": rule_plot(result.rules), "lift": rule_heatmap(result.rules)}
+        metadata = {"rules": rule_plot(result.rules), "lift": rule_heatmap(result.rules)}
+    metadata |= metric_metadata(metrics)
     run = {
         "run_id": result.run_id,
         "miner": "association",

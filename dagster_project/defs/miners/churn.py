@@ -35,19 +35,19 @@ FRAMES = {"calibration": "calibration", "gain": "gain", "driver": "drivers", "co
 def mine(name: str, bank: Bank, store: ModelStore, build: Build, is_retraining: bool) -> Mined:
     """Score every customer who is there in the last month by the model in force."""
     miner = f"churn_{name}"
-    panel = churn.with_history(read_panel(build, bank))
+    panel = read_panel(build, bank)
     names = feature_names(build, bank)
-    latest = present_customers(panel)
+    month = str(panel["month_on"].max())
+    latest = present_customers(churn.with_history(panel, as_of=month))
 
     def fit(_promotion: Promotion | None) -> tuple[MinerResult, Save | None]:
         labels = churn.label_months(read_outcomes(build, bank), DEFINITIONS[name])
-        result = churn.fit(*churn.training_rows(panel, labels), names=names)
+        result = churn.fit(*churn.training_rows(churn.with_history(panel), labels), names=names)
         model = result.model
         return result, None if model is None else lambda folder: churn.save_model(model, folder)[1].model_id
 
     def apply(promotion: Promotion) -> pd.DataFrame:
         model = churn.load_model(promotion.model_file, promotion.model_id)
-        month = str(panel["month_on"].max())
         scores = churn.score(model, latest, as_of=month, value_at_stake=latest["aum_average"], names=names)
         return scores.assign(run_id=promotion.run_id)
 
@@ -55,9 +55,10 @@ def mine(name: str, bank: Bank, store: ModelStore, build: Build, is_retraining: 
     frames = dict(shown.frames)
     if len(frames["columns"].columns):
         frames["columns"] = frames["columns"].assign(run_id=frames["run"]["run_id"].iloc[0])
-    metadata: dict[str, Any] = metric_metadata(frames["metrics"])
+    metadata: dict[str, Any] = {}
     if len(frames["gain"]):
         metadata["gain and calibration"] = gain_plot(frames["gain"], frames["calibration"])
+    metadata |= metric_metadata(frames["metrics"])
     return Mined(
         status=shown.status,
         runs=shown.runs,

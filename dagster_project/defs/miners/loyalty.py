@@ -4,7 +4,7 @@ from typing import Any
 
 from dagster_project.lib.build import Build
 from dagster_project.lib.miner_assets import miner_asset
-from dagster_project.lib.miners import Mined, Stopwatch, metric_metadata, read_panel, run_rows
+from dagster_project.lib.miners import Mined, Stopwatch, metric_metadata, read_outcomes, read_panel, run_rows
 from dagster_project.lib.model_store import ModelStore
 from dagster_project.lib.plots import retention_plot
 from mining import loyalty
@@ -14,12 +14,13 @@ from warehouse.sources.bank import Bank
 def mine(bank: Bank, _store: ModelStore, build: Build, _is_retraining: bool) -> Mined:
     """The index is a formula, not a fit: it is worked out anew each day."""
     watch = Stopwatch()
-    result = loyalty.fit(read_panel(build, bank))
+    result = loyalty.fit(read_panel(build, bank), outcomes=read_outcomes(build, bank))
     frames = result.frames()
     runs = run_rows("loyalty", build, watch, result, None)
-    metadata: dict[str, Any] = {**metric_metadata(frames["metrics"]), "proof": result.proof_en}
+    metadata: dict[str, Any] = {"proof": result.proof_en}
     if len(frames["retention"]):
         metadata["retention by decile"] = retention_plot(frames["retention"])
+    metadata |= metric_metadata(frames["metrics"])
     return Mined(
         status=str(runs["status"].iloc[0]),
         runs=runs,
@@ -42,7 +43,7 @@ loyalty_index = miner_asset(
         "loyalty_retention": "Next-period retention by decile of the index: the proof. | "
         "按忠诚度十分位的下期留存（验证）。",
     },
-    deps=[("features", "mining_features_customer_month")],
+    deps=[("features", "mining_features_customer_month"), ("features", "customer_month_outcome")],
     check="loyalty_means_something",
     check_description="Enough measures and customers, and retention rises with the index. | "
     "度量与客户足够，且留存随指数上升。",

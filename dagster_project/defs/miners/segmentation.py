@@ -69,9 +69,10 @@ def mine(bank: Bank, store: ModelStore, build: Build, is_retraining: bool) -> Mi
 
     shown, rows = model_in_force("segmentation", store, build, is_retraining=is_retraining, fit=fit, apply=apply)
     frames = shown.frames
-    metadata: dict[str, Any] = metric_metadata(frames["metrics"])
+    metadata: dict[str, Any] = {}
     if len(frames["profile"]):
         metadata["segments against all"] = segment_plot(frames["segments"], frames["profile"])
+    metadata |= metric_metadata(frames["metrics"])
     return Mined(
         status=shown.status,
         runs=shown.runs,
