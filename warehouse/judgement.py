@@ -28,7 +28,7 @@ from warehouse.sources.specification import (
     typed_expression,
 )
 from warehouse.vault.sealed import BLOCK_VALUES, RECORD_VALUES
-from warehouse.vault.tokens import normalised_expression, record_id_expression, token_expression
+from warehouse.vault.tokens import normalised, normalised_expression, record_id_expression, token_expression
 
 #: Columns that landing adds; `record_id` only where the mapping names the record.
 ADDED_COLUMNS = (SOURCE_ROW, "_known_on", "_is_known_on_assumed", "_operation")
@@ -253,16 +253,13 @@ class Judge:
         if not len(encoded.dictionary):
             nothing = pa.nulls(len(values), pa.string())
             return _Identifying(nothing, nothing, encoded.dictionary)
+        clear = normalised(encoded.dictionary)
         token = token_expression("value", is_normalised=True)
-        found = self._of_distinct(
-            encoded.dictionary,
-            f"with text as (select {normalised_expression('value')} as value, place from distinct_text) "
-            f"select value, {token} as hashed, place from text",
-        )
-        clear, tokens = (found.column(name).cast(pa.string()).combine_chunks() for name in ("value", "hashed"))
-        return _Identifying(
-            pc.take(clear, encoded.indices), pc.take(tokens, encoded.indices), clear.drop_null().unique()
-        )
+        found = self._of_distinct(clear, f"select {token} as hashed, place from distinct_text")
+        tokens = found.column("hashed").cast(pa.string()).combine_chunks()
+        # Two values may have become one only where trimming changed some.
+        distinct = encoded.dictionary if clear.equals(encoded.dictionary) else clear.drop_null().unique()
+        return _Identifying(pc.take(clear, encoded.indices), pc.take(tokens, encoded.indices), distinct)
 
     def _landed(self, batch: pa.Table, judged: pa.Table, clear: dict[str, _Identifying]) -> pa.Table:
         """As delivered: the text itself, not what was read from it. What is identifying leaves as a token."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hmac
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 
 _BLOCK_BYTES = 64  # block size of SHA-256, as in RFC 2104
 _SEPARATOR = "\x1f"
@@ -34,6 +36,18 @@ def use_key(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
 def normalised_expression(sql: str) -> str:
     """SQL for a value as text without blanks around it; NULL if nothing is left."""
     return f"nullif(trim(cast({sql} as varchar), '{BLANKS}'), '')"
+
+
+def normalised(values: pa.StringArray) -> pa.StringArray:
+    """What `normalised_expression` gives, of values outside the database: there, trimming takes half as long as hashing.
+
+    Parameters
+    ----------
+    values
+        Texts.
+    """
+    trimmed = pc.utf8_trim(values, characters=BLANKS)
+    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
 
 
 def token_expression(sql: str, *, is_normalised: bool = False) -> str:
