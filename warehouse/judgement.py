@@ -98,11 +98,17 @@ class JudgedRows:
 
 @dataclass(frozen=True)
 class _Identifying:
-    """Values of an identifying column: normalised, their tokens, and each value once."""
+    """Values of an identifying column: normalised by code, the code and the token of each row, and each value once."""
 
-    values: pa.Array
+    by_code: pa.Array
+    codes: pa.Array
     tokens: pa.Array
     distinct: pa.Array
+
+    @property
+    def values(self) -> pa.Array:
+        """The normalised value of each row: only rows that are sealed by themselves need it."""
+        return pc.take(self.by_code, self.codes)
 
 
 @dataclass(frozen=True)
@@ -250,16 +256,15 @@ class Judge:
     def _identified(self, values: pa.ChunkedArray) -> _Identifying:
         """Normalised values and tokens, each distinct one worked out once."""
         encoded = pc.dictionary_encode(values.cast(pa.string()).combine_chunks())
-        if not len(encoded.dictionary):
-            nothing = pa.nulls(len(values), pa.string())
-            return _Identifying(nothing, nothing, encoded.dictionary)
-        clear = normalised(encoded.dictionary)
+        by_code, codes = normalised(encoded.dictionary), encoded.indices
+        if not len(by_code):
+            return _Identifying(by_code, codes, pa.nulls(len(values), pa.string()), by_code)
         token = token_expression("value", is_normalised=True)
-        found = self._of_distinct(clear, f"select {token} as hashed, place from distinct_text")
-        tokens = found.column("hashed").cast(pa.string()).combine_chunks()
+        found = self._of_distinct(by_code, f"select {token} as hashed, place from distinct_text")
+        tokens = pc.take(found.column("hashed").cast(pa.string()).combine_chunks(), codes)
         # Two values may have become one only where trimming changed some.
-        distinct = encoded.dictionary if clear.equals(encoded.dictionary) else clear.drop_null().unique()
-        return _Identifying(pc.take(clear, encoded.indices), pc.take(tokens, encoded.indices), distinct)
+        distinct = by_code if by_code.equals(encoded.dictionary) else by_code.drop_null().unique()
+        return _Identifying(by_code, codes, tokens, distinct)
 
     def _landed(self, batch: pa.Table, judged: pa.Table, clear: dict[str, _Identifying]) -> pa.Table:
         """As delivered: the text itself, not what was read from it. What is identifying leaves as a token."""

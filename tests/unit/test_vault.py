@@ -27,6 +27,7 @@ from warehouse.ledger import LedgerEntry, read_ledger
 from warehouse.quarantine import summarise
 from warehouse.sources.bank import Bank, load_bank
 from warehouse.vault import reading
+from warehouse.vault.tokens import normalised
 
 KEY = bytes(range(32))
 
@@ -66,6 +67,15 @@ def test_blanks_around_a_value_do_not_matter_and_no_value_has_no_token(keyed: du
     assert in_sql(keyed, token, "\u3000张三\t ") == in_sql(keyed, token, "张三")
     assert in_sql(keyed, token, None) is None
     assert in_sql(keyed, token, "   ") is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(st.sampled_from(f"{vault.BLANKS}\u2003\x0b\x1fa张\U00020000"), max_size=12))
+def test_a_value_is_normalised_alike_inside_and_outside_the_database(
+    keyed: duckdb.DuckDBPyConnection, text: str
+) -> None:
+    expected = in_sql(keyed, vault.normalised_expression("text"), text)
+    assert normalised(pa.array([text, None], pa.string())).to_pylist() == [expected, None]
 
 
 def test_another_key_gives_other_tokens(keyed: duckdb.DuckDBPyConnection) -> None:

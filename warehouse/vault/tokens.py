@@ -39,7 +39,7 @@ def normalised_expression(sql: str) -> str:
 
 
 def normalised(values: pa.StringArray) -> pa.StringArray:
-    """What `normalised_expression` gives, of values outside the database: there, trimming takes half as long as hashing.
+    """What `normalised_expression` gives, outside the database, where trimming takes half as long as a hash.
 
     Parameters
     ----------
