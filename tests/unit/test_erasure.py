@@ -5,16 +5,19 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from opened_vault import contents, everything_inside, plant_keys, quarantined, sealed_values
 from power_cut import PowerCut, cut_power_at
 from small_bank import FILES, MAPPING, write_bank, write_data
 
+from dagster_project.lib.model_store import ModelStore, Promotion
 from warehouse import erasure
 from warehouse.database import open_warehouse
 from warehouse.errors import UserError
@@ -27,6 +30,7 @@ from warehouse.sources.bank import Bank, load_bank
 from warehouse.tombstones import tombstones
 from warehouse.vault import sealed_path
 
+AS_OF = date(2026, 1, 1)
 WITH_TEXT = (
     MAPPING.replace(
         "      branch_id: {type: BIGINT}\n    derive:",
@@ -308,6 +312,28 @@ def test_a_plan_says_what_would_go_and_changes_nothing(bank: Installation) -> No
     assert sum(map(len, planned.rows.landed.values())) == 8
     assert len(planned.rows.accounts) == 2
     assert planned.holds == {}
+
+
+def test_models_fitted_with_the_person_are_told_and_the_rows_beside_them_go(bank: Installation) -> None:
+    person, other = bank.person("1"), bank.person("2")
+
+    def save(folder: Path) -> str:
+        (folder / "m1.skops").write_bytes(b"weights")
+        return "m1"
+
+    def promote(of_bank: str) -> Promotion:
+        assigned = pd.DataFrame({"person_id": [person, other], "segment_id": [1, 2]})
+        frames = {"segment_assignment": assigned, "segment": pd.DataFrame({"segment_id": [1, 2]})}
+        return ModelStore(bank.home, of_bank).promote("segmentation", "r1", AS_OF, lambda _: frames, save)
+
+    promoted, elsewhere = promote("small"), promote("other")
+    certificate = bank.erase("1")
+    assert certificate["models"] == ["models/small/segmentation/r1"]
+    assert ModelStore(bank.home, "small").in_force("segmentation", AS_OF) == promoted
+    assert promoted.frames()["segment_assignment"]["person_id"].tolist() == [other]
+    assert len(promoted.frames()["segment"]) == 2
+    assert promoted.model_file.read_bytes() == b"weights"
+    assert len(elsewhere.frames()["segment_assignment"]) == 2, "another bank's persons are not asked"
 
 
 @pytest.mark.slow

@@ -213,10 +213,18 @@ def test_a_half_written_file_of_the_vault_is_told(what: str, tmp_path: Path) -> 
         read(home, [row["record_id"] for row in rows])
 
 
-def test_a_vault_written_before_encryption_is_not_continued(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("0a" * 32)
-    with pytest.raises(UserError, match="before clear values were encrypted"):
-        vault.load_keys(tmp_path)
+def test_a_home_written_before_encryption_is_refused_and_told_what_to_do(tmp_path: Path) -> None:
+    bank, data, home = landed(tmp_path)
+    for path in home.vault.rglob("*"):
+        if path.is_file() and (path.name.endswith(".key") or path.parent.name == "keys"):
+            path.unlink()
+    (home.vault / "key").write_text("0a" * 32)
+    with pytest.raises(UserError, match="before clear values were encrypted") as refused:
+        land(bank, data, home)
+    told = str(refused.value)
+    for part in (f"where: {home.vault / 'key'}", "found: the one key", "valid: a vault with token.key", "next: land"):
+        assert part in told
+    assert sorted(path.name for path in home.vault.glob("*.key")) == [], "no key is made beside it"
 
 
 def test_a_record_known_already_keeps_its_key(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ KEY_VARIABLE = "MAINBANK_VAULT_KEY"
 NEW_KEY_VARIABLE = "MAINBANK_VAULT_KEY_NEW"
 KEY_BYTES = 32
 NONCE_BYTES = 12
+#: What homes had before clear values were encrypted: the key of tokens, beside clear values.
+OLD_KEY_FILE = "key"
 MASTER_FILE = "master.key"
 NEW_MASTER_FILE = "master.key.new"
 TOKEN_FILE = "token.key"  # noqa: S105 - the name of a file
@@ -118,22 +120,21 @@ def _load(vault_root: Path, *, may_create: bool) -> VaultKeys:
         # Written and never stated: nothing is wrapped by it.
         (vault_root / NEW_MASTER_FILE).unlink(missing_ok=True)
     token_file = vault_root / TOKEN_FILE
-    is_new = may_create and not token_file.exists() and not key_files(vault_root)
-    if is_new and (vault_root / "key").exists():
+    is_sealed = token_file.exists() or bool(key_files(vault_root))
+    if not is_sealed and (vault_root / OLD_KEY_FILE).exists():
         raise UserError(
             "this vault was written before clear values were encrypted",
-            where=str(vault_root / "key"),
-            next_step="land the deliveries into a new home, then delete this one",
+            where=str(vault_root / OLD_KEY_FILE),
+            found=f"the one key of that layout, and no {TOKEN_FILE}",
+            valid=f"a vault with {TOKEN_FILE} and data keys, or none yet",
+            next_step="land the same deliveries into a new home (MAINBANK_HOME=/new/folder), then delete this one: "
+            "it holds clear values",
         )
+    is_new = may_create and not is_sealed
     master = _load_master(vault_root, may_create=is_new)
     if is_new:
         _write_token_key(vault_root, master, secrets.token_bytes(KEY_BYTES))
     return VaultKeys(master, _read_token_key(vault_root, master))
-
-
-def is_present(vault_root: Path) -> bool:
-    """Whether the vault was ever used."""
-    return (vault_root / TOKEN_FILE).exists() or bool(key_files(vault_root))
 
 
 def _load_master(vault_root: Path, *, may_create: bool) -> bytes:
