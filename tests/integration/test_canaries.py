@@ -3,6 +3,8 @@
 The bank is the sample bank with customers and complaints as CSV, so that records can be malformed too.
 """
 
+import base64
+import io
 import json
 import shutil
 import sqlite3
@@ -11,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +26,8 @@ from stores import stores_with  # noqa: E402
 from warehouse.home import Home  # noqa: E402
 from warehouse.sample_bank.generate import generate  # noqa: E402
 
+#: Enough for segments to be published: so a model and its rows are searched, and in force when persons are erased.
+CUSTOMERS = 900
 KINDS = 125
 NAMES = [f"金丝雀{chr(0x4E00 + n)}{chr(0x5E00 + n)}" for n in range(KINDS)]
 NUMBERS = [f"99{n:06}19700101777{n % 10}" for n in range(KINDS)]
@@ -60,7 +65,7 @@ def write_mapping(folder: Path) -> Path:
 
 def write_deliveries(folder: Path) -> Path:
     """The sample bank, with customers, complaints and records that hold canaries."""
-    generate(folder, customers=300, months=24, seed=1)
+    generate(folder, customers=CUSTOMERS, months=24, seed=1)
     with duckdb.connect() as connection:
         for name in ("customers", "complaints"):
             connection.execute(f"create table {name} as from '{folder}/{name}/*.parquet'")
@@ -127,12 +132,12 @@ def test_500_canaries_are_found_nowhere_outside_the_vault(run_with_canaries, mai
     assert len(set(CANARIES)) == 500
     assert stores_with(CANARIES, home.root) == {}, "encrypted inside the walls, absent outside"
     kinds = {path.suffix for path in home.root.rglob("*") if path.is_file()}
-    assert {".parquet", ".duckdb", ".db", ".json", ".log"} <= kinds
+    assert {".parquet", ".duckdb", ".db", ".json", ".log", ".skops"} <= kinds
     inside = everything_inside(home)
     assert [text for text in CANARIES if text not in inside] == [], "every canary was delivered, and kept"
 
 
-LEAKS = ("parquet", "duckdb", "xlsx", "skops", "log", "sqlite", "html", "json", "bytes")
+LEAKS = ("parquet", "duckdb", "xlsx", "skops", "array.skops", "log", "sqlite", "plot.sqlite", "html", "json", "bytes")
 
 
 def plant(kind: str, folder: Path, text: str) -> None:
@@ -148,10 +153,17 @@ def plant(kind: str, folder: Path, text: str) -> None:
     elif kind in ("xlsx", "skops"):
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("xl/sharedStrings.xml" if kind == "xlsx" else "schema.json", json.dumps({"v": text}))
-    elif kind == "sqlite":
+    elif kind == "array.skops":
+        array = io.BytesIO()
+        np.save(array, np.array(["x", text]))
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("000001.npy", array.getvalue())
+    elif kind in ("sqlite", "plot.sqlite"):
+        picture = base64.b64encode(text.encode()).decode()
+        said = json.dumps({"message": text if kind == "sqlite" else f"![plot](data:image/png;base64,{picture})"})
         with sqlite3.connect(path) as connection:
             connection.execute("create table event_logs (event text)")
-            connection.execute("insert into event_logs values (?)", [json.dumps({"message": text})])
+            connection.execute("insert into event_logs values (?)", [said])
     elif kind == "html":
         path.write_text(f"<script>var spec = {json.dumps({'v': text})}</script>")
     elif kind == "json":

@@ -1,7 +1,12 @@
-"""Search every kind of store below a folder by what it holds once decoded, and by its raw bytes."""
+"""Search every kind of store below a folder by what it holds once decoded, and by its raw bytes.
+
+Of a picture its bytes and texts are searched, not what is drawn.
+"""
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 import sqlite3
@@ -10,16 +15,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow.parquet as pq
 
 _UNICODE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _ENTITY = re.compile(r"&#(x?)([0-9a-fA-F]+);")
+_EMBEDDED = re.compile(r";base64,([A-Za-z0-9+/]+=*)")
 
 
 def texts_of(content: bytes) -> Iterator[str]:
-    """What bytes may say: as UTF-8 and UTF-16, with escapes of JSON and HTML resolved."""
+    """What bytes may say: as UTF-8 and UTF-16, escapes of JSON and HTML resolved, embedded files and arrays decoded."""
     text = content.decode("utf-8", errors="ignore")
     yield text
+    if content.startswith(b"\x93NUMPY"):  # its texts are UTF-32
+        yield str(np.load(io.BytesIO(content), allow_pickle=False).tolist())
+    for embedded in _EMBEDDED.findall(text):
+        yield from texts_of(base64.b64decode(embedded))
     yield content.decode("utf-16-le", errors="ignore")
     if "\\u" in text:
         yield _UNICODE.sub(lambda found: chr(int(found[1], 16)), text.replace("\\\\u", "\\u"))
