@@ -34,6 +34,7 @@ from warehouse.vault.tokens import normalised, normalised_expression, record_id_
 ADDED_COLUMNS = (SOURCE_ROW, "_known_on", "_is_known_on_assumed", "_operation")
 RECORD_ID = "record_id"
 LANDED, QUARANTINED, FILTERED, ERASED = 0, 1, 2, 3
+_CHUNK_ROWS = 1 << 12
 _VERDICT = "_verdict"
 _RECORD = "_record"
 
@@ -246,10 +247,13 @@ class Judge:
     def _of_distinct(self, distinct: pa.Array, query: str) -> pa.Table:
         """Result of a query over `distinct_text` (value, place), in its order."""
         places = pa.array(np.arange(len(distinct)))
-        self._connection.register("distinct_text", pa.table({"value": distinct, "place": places}))
+        table = pa.table({"value": distinct, "place": places})
+        # In chunks, or one thread would do all the work.
+        chunks = table.to_batches(max_chunksize=_CHUNK_ROWS)
+        self._connection.register("distinct_text", pa.Table.from_batches(chunks, table.schema))
         found = self._connection.sql(query).to_arrow_table()
         self._connection.unregister("distinct_text")
-        if not found.column("place").equals(pa.chunked_array([places])):
+        if not found.column("place").combine_chunks().equals(places):
             raise RuntimeError("DuckDB gave the values of a batch back in another order")
         return found
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 _UNICODE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _ENTITY = re.compile(r"&#(x?)([0-9a-fA-F]+);")
-_EMBEDDED = re.compile(r";base64,([A-Za-z0-9+/]+=*)")
+_EMBEDDED = re.compile(r";base64,([A-Za-z0-9+/]+)")
 
 
 def texts_of(content: bytes) -> Iterator[str]:
@@ -30,7 +30,8 @@ def texts_of(content: bytes) -> Iterator[str]:
     if content.startswith(b"\x93NUMPY"):  # its texts are UTF-32
         yield str(np.load(io.BytesIO(content), allow_pickle=False).tolist())
     for embedded in _EMBEDDED.findall(text):
-        yield from texts_of(base64.b64decode(embedded))
+        whole = embedded[:-1] if len(embedded) % 4 == 1 else embedded  # a page of a database may cut it anywhere
+        yield from texts_of(base64.b64decode(whole + "=" * (-len(whole) % 4)))
     yield content.decode("utf-16-le", errors="ignore")
     if "\\u" in text:
         yield _UNICODE.sub(lambda found: chr(int(found[1], 16)), text.replace("\\\\u", "\\u"))
