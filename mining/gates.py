@@ -230,9 +230,13 @@ def month_texts(values: pd.Series) -> pd.Series:
     """
     if isinstance(values.dtype, pd.PeriodDtype):
         values = values.dt.to_timestamp(how="end")
+    # A panel repeats few months many times: each is read once.
+    codes, distinct = pd.factorize(values, use_na_sentinel=False)
     try:
-        moments = pd.to_datetime(values)
+        moments = pd.to_datetime(pd.Series(distinct, name=values.name))
     except (ValueError, TypeError) as error:
         message = f"Column {values.name!r}: a value is not a date. Give dates such as 2024-06-30 (one per month)."
         raise ValueError(message) from error
-    return moments.dt.strftime("%Y-%m-%d")
+    return pd.Series(
+        moments.dt.strftime("%Y-%m-%d").to_numpy(dtype=object)[codes], index=values.index, name=values.name
+    )

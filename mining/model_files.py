@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import skops.io
-
 TRUSTED_TYPES = frozenset(
     {
         "mining.preparation.Preparation",
@@ -48,6 +46,8 @@ def save_state(state: dict[str, Any], folder: Path | str) -> ModelFile:
     folder
         Created when absent. The file is ``<model_id>.skops``, readable by its owner only.
     """
+    import skops.io  # noqa: PLC0415
+
     content = canonical_archive(skops.io.dumps(state))
     model_id = hashlib.sha256(content).hexdigest()
     target = Path(folder) / f"{model_id}.skops"
@@ -79,6 +79,9 @@ def load_state(path: Path | str, model_id: str, trusted: Collection[str] = TRUST
     ModelFileError
         When the content does not match `model_id`, is no model, or holds a type outside `trusted`.
     """
+    # It takes a second to import: only who has a model file pays.
+    import skops.io  # noqa: PLC0415
+
     content = Path(path).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != model_id:

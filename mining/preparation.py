@@ -109,15 +109,16 @@ def typed_column(column: pd.Series) -> tuple[pd.Series, str]:
     if pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
         numbers = pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan), index=column.index)
         return numbers.where(np.isfinite(numbers)), "numeric"
-    texts = column.astype(object)
+    # Texts repeat: each is read once.
+    codes, distinct = pd.factorize(column.astype(object), use_na_sentinel=False)
+    texts = pd.Series(distinct, dtype=object)
     missing = texts.isna() | texts.astype(str).str.strip().str.lower().isin(MISSING_WORDS)
     texts = texts.where(~missing, None)
-    numbers = pd.Series(
-        pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan), index=column.index
-    )
-    if (numbers.notna() == ~missing).all():
-        return numbers.where(np.isfinite(numbers)), "numeric"
-    return texts.map(lambda value: None if value is None else str(value)).astype(object), "categorical"
+    found = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    if (np.isnan(found) == missing.to_numpy()).all():
+        return pd.Series(np.where(np.isfinite(found), found, np.nan)[codes], index=column.index), "numeric"
+    words = np.array([None if value is None else str(value) for value in texts], dtype=object)
+    return pd.Series(words[codes], index=column.index, dtype=object), "categorical"
 
 
 def is_identifier(name: str, values: pd.Series, kind: str) -> bool:

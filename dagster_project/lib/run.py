@@ -34,7 +34,13 @@ def prepare_dagster(environment: Environment) -> None:
     """Give Dagster its home inside ours, and this process the environment the definitions are made from."""
     home = Home(environment.home)
     home.prepare()
-    (home.dagster / "dagster.yaml").write_text(yaml.safe_dump(DAGSTER_SETTINGS, sort_keys=False))
+    events = {
+        "module": "dagster_project.lib.event_storage",
+        "class": "KeptSqliteEventLogStorage",
+        "config": {"base_dir": str(home.dagster / "history" / "runs")},
+    }
+    settings = {**DAGSTER_SETTINGS, "event_log_storage": events}
+    (home.dagster / "dagster.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     os.environ.update(environment.variables())
 
 

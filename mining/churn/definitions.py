@@ -160,7 +160,7 @@ def panel_grid(panel: pd.DataFrame, columns: list[str]) -> PanelGrid:
     month_codes, months = pd.factorize(month_of_row, sort=True)
     person_codes, persons = pd.factorize(panel["person_id"].astype(str), sort=True)
     flat = person_codes.astype(np.int64) * max(len(months), 1) + month_codes
-    if len(np.unique(flat)) != len(flat):
+    if len(flat) and np.bincount(flat).max() > 1:
         double = int(pd.Series(flat).duplicated().to_numpy().argmax())
         message = (
             f"The customer-month panel has two rows for one person in {month_of_row.iloc[double]}; "

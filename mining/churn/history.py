@@ -118,9 +118,10 @@ def with_history(
 def past_means(values: np.ndarray, months: int) -> np.ndarray:
     """Return for each cell the mean of up to `months` cells before it in its row, NaN without any."""
     held = np.isfinite(values)
+    filled = np.where(held, values, 0.0)
     total, count = np.zeros(values.shape), np.zeros(values.shape)
     for step in range(1, min(months, values.shape[1] - 1) + 1):
-        total[:, step:] += np.where(held, values, 0.0)[:, :-step]
+        total[:, step:] += filled[:, :-step]
         count[:, step:] += held[:, :-step]
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 

@@ -22,7 +22,7 @@ from mining.preparation import Encoder, Preparation
 MODEL_FORMAT = 1
 ISOTONIC_MINIMUM_EVENTS = 1000
 """Below this many events isotonic regression overfits (Niculescu-Mizil and Caruana 2005 put it near 1,000)."""
-TREE_TOLERANCE = 0.005
+TREE_TOLERANCE = 0.002
 ISOTONIC_MINIMUM_GAIN = 0.005
 """Isotonic replaces the sigmoid only when it lowers the log loss on other persons by this share."""
 

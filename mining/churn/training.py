@@ -7,12 +7,15 @@ on months whose outcome was already known by then, and never on a person it is j
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from mining.churn.leaks import future_date_refusals, leak_refusals, single_column_strength
 from mining.churn.models import (
@@ -125,7 +128,7 @@ class Settings:
     list_share: float = 0.1
     explain_together: float = 0.8
     maximum_rows: int = 400_000
-    fitted_rows: int = 30_000
+    fitted_rows: int = 60_000
     boosting: BoostingSettings = field(default_factory=BoostingSettings)
     campaign: CampaignValues = field(default_factory=CampaignValues)
 
@@ -235,6 +238,7 @@ def fit(
     settings: Settings | None = None,
     *,
     names: Mapping[str, tuple[str, str]] | None = None,
+    definition: str = "",
 ) -> ChurnResult:
     """Fit a churn model, judge it, and publish it or refuse.
 
@@ -254,6 +258,8 @@ def fit(
         `Settings()` by default.
     names
         Labels (English, Chinese) per feature column, over `COLUMN_LABELS`.
+    definition
+        Name of what counts as leaving; runs of two definitions are two, though their rows may be the same.
 
     Returns
     -------
@@ -275,12 +281,13 @@ def fit(
     """
     chosen = settings or Settings()
     rows = canonical_rows(features, labels, groups, as_of)
-    run = new_run(rows, chosen)
+    run = new_run(rows, chosen, definition)
     kept = sampled_rows(rows, chosen)
     refusals = size_refusals(kept, chosen)
     columns = pd.DataFrame()
     leaks: list[tuple[str, Refusal]] = []
-    if len(kept.labels) and len(kept.typed.kinds):
+    # Too few customers say nothing of single columns either.
+    if kept.persons.nunique() >= chosen.minimum_persons and len(kept.typed.kinds):
         columns, leaks = judged_columns(kept, chosen)
         refusals = [*(refusal for _, refusal in leaks), *refusals]
     if not refusals:
@@ -387,7 +394,7 @@ def column_or_values(
     return values
 
 
-def new_run(rows: Rows, settings: Settings) -> Run:
+def new_run(rows: Rows, settings: Settings, definition: str) -> Run:
     """Return the run's identity; `is_refused` is set at the end."""
     content = rows.typed.frame.assign(person=rows.persons, label=rows.labels)
     if rows.months is not None:
@@ -397,7 +404,7 @@ def new_run(rows: Rows, settings: Settings) -> Run:
     has_time = rows.months is not None and rows.months.nunique() > 1
     return Run(
         "churn",
-        text_hash("churn", parameters, content_hash),
+        text_hash("churn", definition, parameters, content_hash),
         settings.seed,
         parameters,
         str(rows.months.min()) if rows.months is not None and len(rows.months) else None,
@@ -588,9 +595,13 @@ def judged_scores(rows: Rows, splits: list[Split], settings: Settings) -> Judged
     """
     recency = recency_column(rows, splits[0], settings)
     encoded = fit_encoder(rows.typed.frame, rows.typed.kinds).encoded(rows.typed.frame)
-    done: list[Turn] = []
-    for split in splits:
-        done.append(judged_turn(rows, encoded, split, settings, done[0].trees if done else None))
+    first = judged_turn(rows, encoded, splits[0], settings, None)
+    # Each turn is fitted on one thread, so that it is the same on every machine; the turns are shared among the cores.
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = [
+            first,
+            *pool.map(lambda split: judged_turn(rows, encoded, split, settings, first.trees), splits[1:]),
+        ]
     scores = {name: np.concatenate([turn.scores[name] for turn in done]) for name in CANDIDATES}
     scores["recency_rule"] = np.concatenate([recency_scores(rows, split, recency) for split in splits])
     losses = {

@@ -47,5 +47,15 @@ def generated_home(tmp_path_factory, mainbank) -> Path:
 
 
 @pytest.fixture(scope="session")
+def default_home(tmp_path_factory, mainbank) -> Path:
+    """What a newcomer has after `make run`: the sample bank in full, all models fitted. Takes minutes."""
+    home = tmp_path_factory.mktemp("default") / "home"
+    outcome = mainbank(home, "run")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    (home / "summary.txt").write_text(outcome.stdout)
+    return home
+
+
+@pytest.fixture(scope="session")
 def generated_release(generated_home) -> Path:
     return generated_home / "current" / "mainbank.duckdb"

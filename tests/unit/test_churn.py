@@ -493,3 +493,9 @@ def test_the_run_and_the_model_are_the_same_in_another_process(independent, tmp_
     ).stdout.split()
     own = churn.save_model(independent[-1].model, tmp_path)[1].model_id
     assert found == [independent[-1].run.run_id, own]
+
+
+def test_runs_of_two_definitions_are_two_though_their_rows_are_the_same():
+    few = pd.DataFrame({"aum_average": np.arange(300.0)})
+    runs = {churn.fit(few, np.arange(300) % 2, definition=name).run.run_id for name in ("closure_or_drop", "dormancy")}
+    assert len(runs) == 2

@@ -42,7 +42,8 @@ def mine(name: str, bank: Bank, store: ModelStore, build: Build, is_retraining: 
 
     def fit(_promotion: Promotion | None) -> tuple[MinerResult, Save | None]:
         labels = churn.label_months(read_outcomes(build, bank), DEFINITIONS[name])
-        result = churn.fit(*churn.training_rows(churn.with_history(panel), labels), names=names)
+        rows = churn.training_rows(churn.with_history(panel), labels)
+        result = churn.fit(*rows, names=names, definition=name)
         model = result.model
         return result, None if model is None else lambda folder: churn.save_model(model, folder)[1].model_id
 

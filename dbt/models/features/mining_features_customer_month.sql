@@ -7,7 +7,8 @@ kinds as (
         min(seen_month_on) filter (where counterparty_kind is not null) as counterparty_from,
         min(seen_month_on) filter (where counterparty_kind = 'wallet') as wallets_from,
         min(seen_month_on) filter (where counterparty_kind = 'money_fund') as money_funds_from,
-        min(seen_month_on) filter (where kind = 'salary') as salary_from
+        min(seen_month_on) filter (where kind = 'salary') as salary_from,
+        min(seen_month_on) filter (where kind in ('wealth_buy', 'wealth_redeem')) as wealth_from
     from {{ ref('int_transaction_known') }}
 ),
 
@@ -32,17 +33,22 @@ months as (
         coalesce(kinds.wallets_from <= holdings.month_start_on, false) as tells_wallets,
         coalesce(kinds.money_funds_from <= holdings.month_start_on, false) as tells_money_funds,
         coalesce(kinds.salary_from <= holdings.month_start_on, false) as tells_salary,
+        coalesce(kinds.wealth_from <= holdings.month_start_on, false) as tells_wealth,
         coalesce(complaint_kinds.complaints_from <= holdings.month_start_on, false) as tells_complaints,
         coalesce(rate_kinds.rates_from <= holdings.month_start_on, false) as tells_rates,
         lag(holdings.aum_average, 3) over (
             partition by holdings.person_id order by holdings.month_start_on
         ) as aum_average_before,
         flows.inflow_3m,
+        flows.outflow_1m,
         flows.outflow_3m,
+        flows.external_outflow_1m,
         flows.external_outflow_3m,
         flows.other_bank_outflow_3m,
+        flows.largest_other_bank_outflow_3m,
         flows.wallet_outflow_3m,
         flows.money_fund_outflow_3m,
+        flows.wealth_redeemed_3m,
         flows.customer_count_1m,
         flows.customer_count_3m,
         flows.active_months_6m,
@@ -84,11 +90,13 @@ select
     month_start_on,
     cast(aum_average as decimal(18, 2)) as aum_average,
     cast(aum_end as decimal(18, 2)) as aum_end,
+    cast(demand_average as decimal(18, 2)) as demand_average,
     {{ ratio('(aum_end - aum_average)', 'aum_average') }} as window_dressing_ratio,
     {{ ratio('(aum_average - aum_average_before)', 'aum_average_before') }} as aum_change_3m_ratio,
     cast(lum_end as decimal(18, 2)) as lum_end,
     cast(accounts_open as integer) as accounts_open,
     cast(products_held as integer) as products_held,
+    cast(closed_products_1m as integer) as closed_products_1m,
     cast(closed_products_6m as integer) as closed_products_6m,
     has_mortgage,
     has_credit_card,
@@ -107,12 +115,18 @@ select
     {{ ratio('digital_count_3m', 'channel_count_3m') }} as digital_share_3m,
     {{ ratio('counter_count_3m', 'channel_count_3m') }} as counter_share_3m,
     cast({{ told('inflow_3m', 'tells_amounts') }} as decimal(18, 2)) as inflow_3m,
+    cast({{ told('outflow_1m', 'tells_amounts') }} as decimal(18, 2)) as outflow_1m,
     cast({{ told('outflow_3m', 'tells_amounts') }} as decimal(18, 2)) as outflow_3m,
+    cast({{ told('external_outflow_1m', 'tells_amounts and tells_counterparty') }} as decimal(18, 2)) as external_outflow_1m,
     cast({{ told('external_outflow_3m', 'tells_amounts and tells_counterparty') }} as decimal(18, 2)) as external_outflow_3m,
     cast({{ told('other_bank_outflow_3m', 'tells_amounts and tells_counterparty') }} as decimal(18, 2)) as other_bank_outflow_3m,
+    cast(
+        {{ told('largest_other_bank_outflow_3m', 'tells_amounts and tells_counterparty') }} as decimal(18, 2)
+    ) as largest_other_bank_outflow_3m,
     case when tells_amounts and tells_counterparty then {{ ratio('external_outflow_3m', 'outflow_3m') }} end as external_outflow_3m_ratio,
     cast({{ told('wallet_outflow_3m', 'tells_amounts and tells_wallets') }} as decimal(18, 2)) as wallet_outflow_3m,
     cast({{ told('money_fund_outflow_3m', 'tells_amounts and tells_money_funds') }} as decimal(18, 2)) as money_fund_outflow_3m,
+    cast({{ told('wealth_redeemed_3m', 'tells_amounts and tells_wealth') }} as decimal(18, 2)) as wealth_redeemed_3m,
     cast({{ told('salary_months_3m', 'tells_transactions and tells_salary') }} as integer) as salary_months_3m,
     case
         when tells_transactions and tells_salary

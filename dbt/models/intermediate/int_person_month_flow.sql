@@ -29,8 +29,12 @@ booked as (
         -sum(amount_base) filter (
             where amount < 0 and kind = 'transfer' and counterparty_bank is not null and counterparty_kind = 'bank'
         ) as other_bank_outflow,
+        -min(amount_base) filter (
+            where amount < 0 and kind = 'transfer' and counterparty_bank is not null and counterparty_kind = 'bank'
+        ) as largest_other_bank_outflow,
         -sum(amount_base) filter (where amount < 0 and counterparty_kind = 'wallet') as wallet_outflow,
         -sum(amount_base) filter (where amount < 0 and counterparty_kind = 'money_fund') as money_fund_outflow,
+        sum(amount_base) filter (where amount > 0 and kind = 'wealth_redeem') as wealth_redeemed,
         count(*) filter (where initiated_by = 'customer') as customer_count,
         count(*) filter (where initiated_by = 'customer' and channel is not null) as channel_count,
         count(*) filter (where initiated_by = 'customer' and channel in ('mobile', 'web')) as digital_count,
@@ -65,11 +69,15 @@ select
     month_start_on,
     coalesce(sum(foreign_count) filter (where age_months <= 2), 0) as foreign_count_3m,
     coalesce(sum(inflow) filter (where age_months <= 2), 0) as inflow_3m,
+    coalesce(sum(outflow) filter (where age_months = 0), 0) as outflow_1m,
     coalesce(sum(outflow) filter (where age_months <= 2), 0) as outflow_3m,
+    coalesce(sum(external_outflow) filter (where age_months = 0), 0) as external_outflow_1m,
     coalesce(sum(external_outflow) filter (where age_months <= 2), 0) as external_outflow_3m,
     coalesce(sum(other_bank_outflow) filter (where age_months <= 2), 0) as other_bank_outflow_3m,
+    coalesce(max(largest_other_bank_outflow) filter (where age_months <= 2), 0) as largest_other_bank_outflow_3m,
     coalesce(sum(wallet_outflow) filter (where age_months <= 2), 0) as wallet_outflow_3m,
     coalesce(sum(money_fund_outflow) filter (where age_months <= 2), 0) as money_fund_outflow_3m,
+    coalesce(sum(wealth_redeemed) filter (where age_months <= 2), 0) as wealth_redeemed_3m,
     coalesce(sum(customer_count) filter (where age_months = 0), 0) as customer_count_1m,
     coalesce(sum(customer_count) filter (where age_months <= 2), 0) as customer_count_3m,
     count(distinct case when age_months <= 5 and customer_count > 0 then booked_month_on end) as active_months_6m,

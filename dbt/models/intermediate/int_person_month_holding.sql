@@ -53,6 +53,7 @@ select
     month_end_on,
     {{ complete_sum('average_base', 'is_aum and is_counted') }} as aum_average,
     {{ complete_sum('closing_base', 'is_aum and is_counted') }} as aum_end,
+    {{ complete_sum("average_base", "is_aum and is_counted and category = 'deposit_demand'") }} as demand_average,
     {{ complete_sum(
         'closing_base', "is_aum and is_counted and category in ('deposit_demand', 'deposit_term', 'structured')"
     ) }} as deposit_end,
@@ -66,6 +67,11 @@ select
     ) as interest_forgone,
     count(*) filter (where is_open) as accounts_open,
     count(distinct case when is_open then product_code end) as products_held,
+    count(
+        distinct case
+            when closed_on >= month_start_on and coalesce(closure_reason <> 'matured', true) then product_code
+        end
+    ) as closed_products_1m,
     count(
         distinct case
             when closed_on > {{ add_days('month_end_on', -183) }} and coalesce(closure_reason <> 'matured', true) then product_code
