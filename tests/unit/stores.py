@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 _UNICODE = re.compile(r"\\u([0-9a-fA-F]{4})")
-_ENTITY = re.compile(r"&#(x?)([0-9a-fA-F]+);")
+_ENTITY = re.compile(r"&#(?:x([0-9a-fA-F]{1,5})|([0-9]{1,6}));")
 _EMBEDDED = re.compile(r";base64,([A-Za-z0-9+/]+)")
 
 
@@ -36,7 +36,7 @@ def texts_of(content: bytes) -> Iterator[str]:
     if "\\u" in text:
         yield _UNICODE.sub(lambda found: chr(int(found[1], 16)), text.replace("\\\\u", "\\u"))
     if "&#" in text:
-        yield _ENTITY.sub(lambda found: chr(int(found[2], 16 if found[1] else 10)), text)
+        yield _ENTITY.sub(lambda found: chr(int(found[1], 16) if found[1] else int(found[2])), text)
 
 
 def decoded(path: Path) -> Iterator[str]:
