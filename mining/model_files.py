@@ -82,6 +82,9 @@ def load_state(path: Path | str, model_id: str, trusted: Collection[str] = TRUST
     # It takes a second to import: only who has a model file pays.
     import skops.io  # noqa: PLC0415
 
+    if not Path(path).is_file():
+        message = f"{path}: the model file is not there. Restore it from the backup or run `retrain`."
+        raise ModelFileError(message)
     content = Path(path).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != model_id:
@@ -92,7 +95,7 @@ def load_state(path: Path | str, model_id: str, trusted: Collection[str] = TRUST
         raise ModelFileError(message)
     try:
         unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - set(trusted))
-    except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
+    except Exception as error:  # skops raises whatever a broken archive leads it to
         message = f"{Path(path).name}: not a model file ({type(error).__name__}). Run `retrain`."
         raise ModelFileError(message) from error
     if unknown:
@@ -101,7 +104,13 @@ def load_state(path: Path | str, model_id: str, trusted: Collection[str] = TRUST
             f"Trusted are {', '.join(sorted(trusted))} and those of skops. The file was not loaded."
         )
         raise ModelFileError(message)
-    state = skops.io.loads(content, trusted=sorted(trusted))
+    try:
+        state = skops.io.loads(content, trusted=sorted(trusted))
+    except Exception as error:
+        message = (
+            f"{Path(path).name}: the libraries here cannot read it ({type(error).__name__}: {error}). Run `retrain`."
+        )
+        raise ModelFileError(message) from error
     if not isinstance(state, dict):
         message = f"{Path(path).name}: holds a {type(state).__name__}, a model is a dictionary."
         raise ModelFileError(message)

@@ -19,6 +19,7 @@ MISSING_WORDS = frozenset(
 )
 """Texts that mean "no value", compared trimmed and in lower case."""
 
+ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]|$)")
 IDENTIFIER_NAME = re.compile(
     r"(^|_)(id|ids|key|token|uuid|number|num|no)$|^(client|customer|account|person)_?(num|no|number|id)$",
     re.IGNORECASE,
@@ -98,9 +99,11 @@ def is_date(column: pd.Series) -> bool:
     """Return whether a column holds dates."""
     if pd.api.types.is_datetime64_any_dtype(column.dtype) or isinstance(column.dtype, pd.PeriodDtype):
         return True
-    if column.dtype == object:
-        held = column.dropna()
-        return bool(len(held)) and all(hasattr(value, "isoformat") for value in held.head(50))
+    if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
+        held = column.dropna().head(50)
+        return bool(len(held)) and all(
+            hasattr(value, "isoformat") or (isinstance(value, str) and ISO_DATE.match(value)) for value in held
+        )
     return False
 
 
@@ -251,7 +254,7 @@ class Preparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         deviation = clipped.std(axis=0)
         safe = np.where(deviation > 0, deviation, 1.0)
         skewness = (centred**3).mean(axis=0) / safe**3
-        few = np.array([len(np.unique(column)) <= 2 for column in clipped.T])
+        few = np.array([len(np.unique(column)) <= 2 for column in clipped.T], dtype=bool)
         self.is_skewed_ = (np.abs(skewness) > self.skew_bound) & ~few
         magnitude = np.array(
             [
@@ -311,6 +314,8 @@ def label_pair(names: dict[str, tuple[str, str]], column: str) -> tuple[str, str
     ('age', '年龄')
     >>> label_pair(COLUMN_LABELS, "aum_average_against_6m")
     ('average assets against the own mean of 6 months', '月日均资产较本人前6个月均值')
+    >>> label_pair(COLUMN_LABELS, "outflow_3m_previous")
+    ('outflow in 3 months, to the end of the month before', '截至上月末近3个月流出金额')
     """
     if column in names:
         return names[column]
@@ -326,14 +331,46 @@ def label_pair(names: dict[str, tuple[str, str]], column: str) -> tuple[str, str
         if shared.group(2) == "spread":
             return f"fluctuation of {english} over {months} months", f"前{months}个月{chinese}波动率"
         return f"{english} as a share of the own mean of {months} months", f"{chinese}占本人前{months}个月均值比例"
+    if column == f"aum_average{OF_ASSETS_SUFFIX}":
+        return "average assets of the month against those of 3 months", "当月日均资产与近3个月日均资产之比"
     if column.endswith(OF_ASSETS_SUFFIX):
         english, chinese = label_pair(names, column.removesuffix(OF_ASSETS_SUFFIX))
         return f"{english} as a share of the own average assets", f"{chinese}占本人日均资产比例"
     if column.endswith(PREVIOUS_SUFFIX):
-        english, chinese = label_pair(names, column.removesuffix(PREVIOUS_SUFFIX))
-        return f"{english} the month before", f"上月{chinese}"
+        return previous_label(*label_pair(names, column.removesuffix(PREVIOUS_SUFFIX)))
     words = column.replace("_", " ")
     return words, words
+
+
+def previous_label(english: str, chinese: str) -> tuple[str, str]:
+    """Return the label of a column a month earlier, whatever period the column is about.
+
+    Examples
+    --------
+    >>> previous_label("outflow in the month", "当月流出金额")
+    ('outflow in the month before', '上月流出金额')
+    >>> previous_label("assets at month end", "月末资产")
+    ('assets at the end of the month before', '上月末资产')
+    """
+    if "in the month" in english:
+        english = english.replace("in the month", "in the month before")
+    elif english.endswith(" at month end"):
+        english = f"{english.removesuffix(' at month end')} at the end of the month before"
+    elif re.search(r"\b(in|over|within|last) (the )?(last )?\d+\b", english):
+        english = f"{english}, to the end of the month before"
+    else:
+        english = f"{english} the month before"
+    if "当月" in chinese:
+        chinese = chinese.replace("当月", "上月")
+    elif re.search(r"[近前]?\d+个月", chinese):
+        chinese = f"截至上月末{chinese}"
+    else:
+        chinese = f"上{chinese}" if chinese.startswith("月") else f"上月{chinese}"
+    return english, chinese
+
+
+FLAG_NAME = re.compile(r"^(is|has|was)_|_stopped$")
+"""Names of columns that hold yes or no."""
 
 
 def shown_value(column: str, value: float | str | None, language: str) -> str:
@@ -343,18 +380,26 @@ def shown_value(column: str, value: float | str | None, language: str) -> str:
     --------
     >>> shown_value("digital_share_3m_ratio", 0.25, "en"), shown_value("aum_average", 1234567.8, "en")
     ('25%', '1,234,568')
+    >>> shown_value("salary_stopped", 1.0, "en"), shown_value("has_payroll", 0.0, "zh")
+    ('yes', '否')
     """
     if value is None or (isinstance(value, float) and not np.isfinite(value)):
         return "missing" if language == "en" else "缺失"
     if isinstance(value, str):
         return value
+    if isinstance(value, (bool, np.bool_)) or (FLAG_NAME.search(column) and value in (0, 1)):
+        words = ("yes", "no") if language == "en" else ("是", "否")
+        return words[0] if value else words[1]
     if re.search(r"(_ratio|_share)(_|$)", column):
-        return f"{value * 100:.0f}%"
-    if re.search(r"(_rate|rate_gap)(_|$)", column):
-        return f"{value * 100:.2f}%"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
+        shown = f"{value * 100:.0f}%"
+    elif re.search(r"(_rate|rate_gap)(_|$)", column):
+        shown = f"{value * 100:.2f}%"
+    elif abs(value) >= 1000:
+        shown = f"{value:,.0f}"
+    else:
+        shown = f"{value:.4g}"
+    # A small negative number may be rounded to nothing, which has no sign.
+    return shown if re.search(r"[1-9a-z]", shown) else shown.removeprefix("-")
 
 
 def joined_words(words: Sequence[str], language: str) -> str:

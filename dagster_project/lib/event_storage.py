@@ -47,8 +47,16 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
             with engine.begin() as connection:
                 yield connection
 
+    def wipe(self) -> None:
+        """Forget all runs."""
+        self._close()
+        super().wipe()
+
     def dispose(self) -> None:
         """Close the files."""
         super().dispose()
+        self._close()
+
+    def _close(self) -> None:
         while self._engines:
             self._engines.popitem()[1].dispose()

@@ -7,8 +7,9 @@ import dagster as dg
 
 from dagster_project.defs.resources import Installation
 from dagster_project.lib.build import OWNERS, Build, current_build
-from dagster_project.lib.miners import Mined, Stopwatch, write_mined
+from dagster_project.lib.miners import Mined, Stopwatch, unusable, write_mined
 from dagster_project.lib.model_store import ModelStore
+from mining.model_files import ModelFileError
 from warehouse.sources.bank import Bank
 
 RETRAIN_TAG = "mainbank/retrain"
@@ -64,7 +65,11 @@ def miner_asset(
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         bank, build = installation.bank, current_build(installation.home)
         watch = Stopwatch()
-        mined = mine(bank, ModelStore(installation.home, bank.mapping.bank), build, RETRAIN_TAG in context.run.tags)
+        store = ModelStore(installation.home, bank.mapping.bank)
+        try:
+            mined = mine(bank, store, build, RETRAIN_TAG in context.run.tags)
+        except ModelFileError as error:
+            mined = unusable(miner, build, watch, tables, error)
         write_mined(build, bank, miner, mined)
         context.log.info(f"{mined.status}: {len(mined.tables[first]):,} rows. {mined.reason or ''}".strip())
         shown = mined.runs.iloc[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from dagster_project.lib.build import Build, reading, write_results
 from dagster_project.lib.meta import now
+from mining.gates import Refusal, metric_rows, refusal_frame, text_hash
 from mining.model_files import ModelFileError
 
 if TYPE_CHECKING:
@@ -158,6 +159,37 @@ def run_rows(miner: str, build: Build, watch: Stopwatch, result: MinerResult, mo
     )
 
 
+def unusable(miner: str, build: Build, watch: Stopwatch, tables: Iterable[str], error: ModelFileError) -> Mined:
+    """What is shown when the file of the model in force may not be used: nothing, and why; the other miners go on."""
+    run_id = text_hash(miner, str(error))
+    english = f"The model in force may not be used. {error}"
+    chinese = f"现行模型不可用：{error}"
+    empty = dict.fromkeys(MODEL_RUN.names)
+    run = empty | {
+        "run_id": run_id,
+        "miner": miner,
+        "status": "refused",
+        "reason_en": english,
+        "reason_zh": chinese,
+        "as_of": build.as_of,
+        "started_at": watch.started_at,
+        "seconds": watch.seconds,
+        "row_count": 0,
+        "person_count": 0,
+        "feature_count": 0,
+        "library_versions": library_versions(),
+    }
+    refusal = Refusal("unusable_model", english, chinese, str(error), "the file that was promoted")
+    return Mined(
+        status="refused",
+        runs=pd.DataFrame([run]),
+        tables={table: pd.DataFrame() for table in tables},
+        metrics=metric_rows([], run_id),
+        refusals=refusal_frame([refusal], run_id),
+        metadata={},
+    )
+
+
 def library_versions() -> str:
     """Versions of Python and of what the miners compute with, as JSON."""
     return json.dumps({"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}})
@@ -236,8 +268,14 @@ def model_in_force(
             refused, refusals = run_rows(miner, build, watch, result, None), frames["refusals"]
             if promotion is None:
                 return InForce(None, refused, refusals, frames), None
+            try:
+                rows = apply(promotion)
+            except ModelFileError:
+                raise
+            except ValueError:  # nor does the model in force apply any more
+                return InForce(None, refused, refusals, frames), None
             frames = promotion.frames()
-            return InForce(promotion, pd.concat([frames["model_run"], refused]), refusals, frames), apply(promotion)
+            return InForce(promotion, pd.concat([frames["model_run"], refused]), refusals, frames), rows
         promotion = store.promote(
             miner,
             str(frames["run"]["run_id"].iloc[0]),

@@ -1,15 +1,17 @@
 """Who is about to leave, by which definition, how surely, and why; or why that cannot be said.
 
-`label_months` gives labels under a versioned definition, `with_history` compares customers with their own past,
-`training_rows` joins both month by month, `fit` judges and publishes or refuses, `score` gives probabilities with
-reasons, `save_model` and `load_model` keep the model.
+`label_months` gives labels under a versioned definition, `departed_at` who can no longer leave, `with_history` compares
+customers with their own past, `training_rows` joins labels and features month by month, `fit` judges and publishes or
+refuses, `score` gives probabilities with reasons, `save_model` and `load_model` keep the model.
 """
 
 from mining.churn.definitions import (
+    EXCLUSIONS_ZH,
     ClosureOrDrop,
     Definition,
     Dormancy,
     compare_definitions,
+    departed_at,
     label_months,
     training_rows,
 )
@@ -20,6 +22,7 @@ from mining.churn.training import ChurnResult, Settings, fit
 from mining.metrics import CampaignValues
 
 __all__ = [
+    "EXCLUSIONS_ZH",
     "BoostingSettings",
     "CampaignValues",
     "ChurnModel",
@@ -29,6 +32,7 @@ __all__ = [
     "Dormancy",
     "Settings",
     "compare_definitions",
+    "departed_at",
     "fit",
     "label_months",
     "load_model",

@@ -27,6 +27,19 @@ LABEL_COLUMNS = (
 )
 
 
+EXCLUSIONS_ZH = {
+    "already left": "已流失",
+    "never active": "从未主动交易",
+    "deceased": "已身故",
+    "judicial freeze": "司法冻结",
+    "branch merger": "机构合并",
+    "matured product re-booked": "到期资金短暂离开后续存",
+}
+"""Why somebody is not at risk, in Chinese."""
+LEFT_IN_GAP = "left in the gap"
+NOT_YET_OBSERVED = "outcome not yet observed"
+
+
 @dataclass(frozen=True)
 class ClosureOrDrop:
     """Churn as closure of the last account, or a lasting drop of assets.
@@ -38,8 +51,9 @@ class ClosureOrDrop:
     baseline_months
         Months up to and with as-of whose average AUM is the baseline.
     hold_months
-        Last months of the outcome window in each of which the average AUM must be that low: who came back by
-        then has not left.
+        Months in a row, up to the end of the outcome window, in each of which the average AUM must be that low: who
+        came back by then has not left. The drop is dated by the month in which it has lasted so long; one that has by
+        the end of the gap is no label.
     window_months, gap_months
         Length of the outcome window and of the time to act.
     minimum_baseline
@@ -214,7 +228,47 @@ def label_months(panel: pd.DataFrame, definition: Definition | None = None) -> p
     return dormancy_labels(panel, chosen)
 
 
-def closure_or_drop_labels(panel: pd.DataFrame, definition: ClosureOrDrop) -> pd.DataFrame:
+def departed_at(panel: pd.DataFrame, as_of: str, definition: Definition | None = None) -> pd.Series:
+    """Return who can no longer leave at a month's end, and why: a probability to leave means nothing for them.
+
+    Parameters
+    ----------
+    panel, definition
+        As in `label_months`.
+    as_of
+        The month, as in `month_on` of the panel.
+
+    Returns
+    -------
+    pandas.Series
+        Reason (``already left``, ``never active``, ``deceased`` ...) by person; others are not in it.
+
+    Raises
+    ------
+    ValueError
+        As `label_months`.
+    """
+    chosen = definition or ClosureOrDrop()
+    if isinstance(chosen, ClosureOrDrop):
+        labels = closure_or_drop_labels(panel, chosen, as_of)
+    else:
+        labels = dormancy_labels(panel, chosen, as_of)
+    # Whose outcome is only not observed yet is at risk, and so is who leaves after the month.
+    is_out = labels["exclusion"].notna() & ~labels["exclusion"].isin((NOT_YET_OBSERVED, LEFT_IN_GAP))
+    return pd.Series(
+        labels.loc[is_out, "exclusion"].to_numpy(dtype=object),
+        index=pd.Index(labels.loc[is_out, "person_id"], name="person_id"),
+        name="exclusion",
+        dtype=object,
+    )
+
+
+def wanted_positions(grid: PanelGrid, as_of: str | None) -> list[int]:
+    """Return the columns of the months asked for: all, or one."""
+    return [position for position, month in enumerate(grid.months) if as_of is None or month == as_of]
+
+
+def closure_or_drop_labels(panel: pd.DataFrame, definition: ClosureOrDrop, as_of: str | None = None) -> pd.DataFrame:
     """Return the labels of `ClosureOrDrop`; see `label_months`."""
     grid = panel_grid(panel, ["aum_average", "accounts_open", *definition.exclusion_columns])
     if not {"aum_average", "accounts_open"} & set(grid.values):
@@ -226,16 +280,21 @@ def closure_or_drop_labels(panel: pd.DataFrame, definition: ClosureOrDrop) -> pd
     dropped_before = completed_drops(aum, definition)
     none = len(grid.months)
     labels = []
-    for position in range(len(grid.months)):
+    for position in wanted_positions(grid, as_of):
         end = position + definition.horizon_months
         dropped_on = np.full(len(grid.persons), none, dtype=np.int64)
+        dropped_in_gap = np.zeros(len(grid.persons), dtype=bool)
         if end < len(grid.months):
             baseline = baseline_before(aum, position + 1, definition.baseline_months)
+            # A drop is one when it has lasted: months up to as-of may be the first of it.
+            first = max(0, position + 2 - definition.hold_months)
             with np.errstate(invalid="ignore"):
-                is_low = held_aum[:, position + 1 : end + 1] <= (1 - definition.drop) * baseline[:, None]
+                is_low = held_aum[:, first : end + 1] <= (1 - definition.drop) * baseline[:, None]
             is_low &= ((baseline >= definition.minimum_baseline) & (baseline > 0))[:, None]
             months_low = run_lengths(is_low)[:, -1]
-            dropped_on = np.where(months_low >= definition.hold_months, end + 1 - months_low, none)
+            lasted_on = end - months_low + definition.hold_months
+            dropped_in_gap = (months_low >= definition.hold_months) & (lasted_on <= position + definition.gap_months)
+            dropped_on = np.where(months_low >= definition.hold_months, lasted_on, none)
         since = max(0, position - definition.baseline_months + 1)
         was_gone = np.asarray(closed[:, position]) | dropped_before[:, since : position + 1].any(axis=1)
         labels.append(
@@ -246,15 +305,16 @@ def closure_or_drop_labels(panel: pd.DataFrame, definition: ClosureOrDrop) -> pd
                 {"closure": first_month(closed, position + 1 + definition.gap_months, end), "aum_drop": dropped_on},
                 noted(
                     noted(np.full(len(grid.persons), None, dtype=object), was_gone, "already left"),
-                    np.asarray(closed[:, position + 1 : position + 1 + definition.gap_months].any(axis=1)),
-                    "left in the gap",
+                    dropped_in_gap
+                    | np.asarray(closed[:, position + 1 : position + 1 + definition.gap_months].any(axis=1)),
+                    LEFT_IN_GAP,
                 ),
             )
         )
     return assembled_labels(labels)
 
 
-def dormancy_labels(panel: pd.DataFrame, definition: Dormancy) -> pd.DataFrame:
+def dormancy_labels(panel: pd.DataFrame, definition: Dormancy, as_of: str | None = None) -> pd.DataFrame:
     """Return the labels of `Dormancy`; see `label_months`."""
     days_column, count_column = "days_since_last_customer_transaction", "customer_transactions_1m"
     grid = panel_grid(panel, [days_column, count_column, "accounts_open", *definition.exclusion_columns])
@@ -273,14 +333,14 @@ def dormancy_labels(panel: pd.DataFrame, definition: Dormancy) -> pd.DataFrame:
         raise ValueError(message)
     silent &= ~closed
     labels = []
-    for position in range(len(grid.months)):
+    for position in wanted_positions(grid, as_of):
         end = position + definition.horizon_months
         after_gap = position + 1 + definition.gap_months
         gone = silent | closed
         reason = np.full(len(grid.persons), None, dtype=object)
         reason = noted(reason, gone[:, position], "already left")
         reason = noted(reason, never[:, position], "never active")
-        reason = noted(reason, gone[:, position + 1 : after_gap].any(axis=1), "left in the gap")
+        reason = noted(reason, gone[:, position + 1 : after_gap].any(axis=1), LEFT_IN_GAP)
         events = {"closure": first_month(closed, after_gap, end), "dormancy": first_month(silent, after_gap, end)}
         labels.append(month_labels(grid, position, definition, events, reason))
     return assembled_labels(labels)
@@ -369,8 +429,8 @@ def month_labels(
     definition
         Windows and exclusions.
     events
-        Per kind of event, the month it began, the number of months where there was none; the first kind with an
-        event names a departure.
+        Per kind of event, the month it began, the number of months where there was none; the earliest names a
+        departure, the first of them if several began in the same month.
     reasons
         Exclusions already known per person, or None.
     """
@@ -382,16 +442,16 @@ def month_labels(
         if column in grid.values:
             flagged = (grid.values[column][:, position : window_end + 1] == 1).any(axis=1)
             # A fact that is nobody's choice explains a departure in the gap as well.
-            reason = np.where(flagged & (reason == "left in the gap"), text, reason)
+            reason = np.where(flagged & (reason == LEFT_IN_GAP), text, reason)
             reason = noted(reason, flagged, text)
     earliest = np.full(len(grid.persons), count, dtype=np.int64)
     kind = np.full(len(grid.persons), None, dtype=object)
     for name, began in events.items():
-        is_first = (began < count) & pd.isna(kind)
+        is_first = began < earliest
         kind[is_first] = name
         earliest = np.where(is_first, began, earliest)
     if window_end > count - 1:
-        reason = noted(reason, np.ones(len(reason), dtype=bool), "outcome not yet observed")
+        reason = noted(reason, np.ones(len(reason), dtype=bool), NOT_YET_OBSERVED)
     has_label = pd.isna(reason)
     left = earliest < count
     nothing = np.full(len(grid.persons), None, dtype=object)

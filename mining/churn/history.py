@@ -6,12 +6,14 @@ earlier months of the same panel, each as it was known then, so nothing later ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from mining.churn.definitions import panel_grid
+from mining.gates import month_texts
 from mining.preparation import (
     OF_ASSETS_SUFFIX,
     PREVIOUS_SUFFIX,
@@ -23,7 +25,9 @@ from mining.preparation import (
 
 SMALLEST_CHANGE = 1e-9
 SMALLEST_AMOUNT = 100.0
-"""A column that is never negative, not in whole numbers and typically at least this is an amount of money."""
+"""A column that is hardly ever negative and typically at least this is an amount of money."""
+LARGEST_NEGATIVE_SHARE = 0.01
+"""Assets may be overdrawn for once."""
 ASSETS = "aum_average"
 ASSET_MONTHS = 3
 """Months, with the own one, whose mean is what amounts are compared with: the baseline of `ClosureOrDrop`."""
@@ -33,7 +37,11 @@ HALVED = "aum_average_halved_12m_ratio"
 
 
 def with_history(
-    panel: pd.DataFrame, months: int = 6, columns: Sequence[str] | None = None, as_of: str | None = None
+    panel: pd.DataFrame,
+    months: int = 6,
+    columns: Sequence[str] | None = None,
+    as_of: str | None = None,
+    made: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Return the panel with columns that compare each numeric column with the customer's own past and assets.
 
@@ -49,10 +57,13 @@ def with_history(
         assets of three months; ``aum_average_spread_<months>m_ratio`` and over a year, how much assets usually vary;
         and ``aum_average_halved_12m_ratio``, in how many months of a year they fell to half within three.
     columns
-        Columns to compare; by default every numeric column that changes by different amounts (an age or a tenure
-        only counts on and is left out).
+        Columns to compare; by default every numeric column but those that change by the same amount each month or
+        only count on by one (a tenure, an age).
     as_of
         Return the rows of this month only, which takes a fraction of the time: enough to score.
+    made
+        Names of the new columns to make, others than these are left out: those a model was fitted on. By default the
+        data decides which column is an amount, and may decide otherwise a month later.
 
     Returns
     -------
@@ -62,7 +73,8 @@ def with_history(
     Raises
     ------
     ValueError
-        As `mining.churn.label_months` for a panel that is no panel, and when a column is not numeric.
+        As `mining.churn.label_months` for a panel that is no panel, when a column is not numeric, and when the panel
+        has no month `as_of`.
 
     Examples
     --------
@@ -84,35 +96,64 @@ def with_history(
     names = [name for name in numeric.columns if name not in keys]
     grid = panel_grid(numeric, names)
     if as_of is not None:
-        panel = panel[panel["month_on"] == as_of]
+        asked = month_texts(pd.Series([as_of], name="as_of")).iloc[0]
+        if asked not in grid.months:
+            known = f"{grid.months[0]} to {grid.months[-1]}" if len(grid.months) else "no month at all"
+            message = f"as_of={as_of!r} is no month of the panel, which has {known}."
+            raise ValueError(message)
+        panel = panel[(month_texts(panel["month_on"]) == asked).to_numpy()]
     row = np.searchsorted(grid.persons.astype(str), panel["person_id"].astype(str).to_numpy(dtype=object).astype(str))
     moments = pd.to_datetime(panel["month_on"]).dt.strftime("%Y-%m-%d").to_numpy(dtype=object)
-    column = np.searchsorted(grid.months.astype(str), moments.astype(str))
+    column_of_row = np.searchsorted(grid.months.astype(str), moments.astype(str))
     added: dict[str, np.ndarray] = {}
+
+    def add(column: str, by_data: bool, values: Callable[[], np.ndarray]) -> None:
+        if by_data if made is None else column in made:
+            added[column] = values()[row, column_of_row]
+
     assets = own_and_past_means(grid.values[ASSETS], ASSET_MONTHS) if ASSETS in grid.values else None
     for name in names:
         own = grid.values[name]
-        change = np.diff(own, axis=1)
-        change = change[np.isfinite(change)]
-        if columns is None and (len(change) == 0 or change.std() < SMALLEST_CHANGE * max(1.0, np.abs(change).max())):
-            continue
-        before = np.full(own.shape, np.nan)
-        before[:, 1:] = own[:, :-1]
-        added[f"{name}{PREVIOUS_SUFFIX}"] = before[row, column]
-        mean = past_means(own, months)
-        added[f"{name}{against_suffix(months)}"] = (own - mean)[row, column]
-        if columns is None and is_amount(own):
-            added[f"{name}{share_suffix(months)}"] = shares(own, mean)[row, column]
-            added[f"{name}{share_suffix(LONG_MONTHS)}"] = shares(own, past_means(own, LONG_MONTHS))[row, column]
-            if assets is not None:
-                added[f"{name}{OF_ASSETS_SUFFIX}"] = shares(own, assets)[row, column]
-        if columns is None and name == ASSETS:
-            added[f"{name}{spread_suffix(months)}"] = shares(past_spreads(own, months), mean)[row, column]
-            year = past_means(own, LONG_MONTHS)
-            added[f"{name}{spread_suffix(LONG_MONTHS)}"] = shares(past_spreads(own, LONG_MONTHS), year)[row, column]
-            if assets is not None:
-                added[HALVED] = past_means(halved(own, assets), LONG_MONTHS)[row, column]
+        compares = columns is not None or not is_clock(own)
+        has_shares = columns is None and compares and is_amount(own)
+        add(f"{name}{PREVIOUS_SUFFIX}", compares, partial(previous, own))
+        add(f"{name}{against_suffix(months)}", compares, partial(less_past, own, months))
+        for length in (months, LONG_MONTHS):
+            add(f"{name}{share_suffix(length)}", has_shares, partial(of_past, own, length))
+        if assets is not None:
+            add(f"{name}{OF_ASSETS_SUFFIX}", has_shares, partial(shares, own, assets))
+        if assets is not None and name == ASSETS:
+            for length in (months, LONG_MONTHS):
+                add(f"{name}{spread_suffix(length)}", columns is None, partial(relative_spreads, own, length))
+            add(HALVED, columns is None, partial(halved_share, own, assets))
     return pd.concat([panel, pd.DataFrame(added, index=panel.index)], axis=1)
+
+
+def previous(values: np.ndarray) -> np.ndarray:
+    """Return for each cell the one before it in its row."""
+    found = np.full(values.shape, np.nan)
+    found[:, 1:] = values[:, :-1]
+    return found
+
+
+def less_past(values: np.ndarray, months: int) -> np.ndarray:
+    """Return for each cell how far it is above the mean of up to `months` cells before it."""
+    return np.asarray(values - past_means(values, months))
+
+
+def of_past(values: np.ndarray, months: int) -> np.ndarray:
+    """Return for each cell its share of the mean of up to `months` cells before it."""
+    return shares(values, past_means(values, months))
+
+
+def relative_spreads(values: np.ndarray, months: int) -> np.ndarray:
+    """Return for each cell the spread of up to `months` cells before it as a share of their mean."""
+    return shares(past_spreads(values, months), past_means(values, months))
+
+
+def halved_share(values: np.ndarray, baseline: np.ndarray) -> np.ndarray:
+    """Return for each cell in what share of the year before it the values had halved; see `halved`."""
+    return past_means(halved(values, baseline), LONG_MONTHS)
 
 
 def past_means(values: np.ndarray, months: int) -> np.ndarray:
@@ -147,10 +188,19 @@ def halved(values: np.ndarray, baseline: np.ndarray) -> np.ndarray:
     return found
 
 
+def is_clock(values: np.ndarray) -> bool:
+    """Return whether a column changes by the same amount each month or only counts on by one, and so tells nothing."""
+    change = np.diff(values, axis=1)
+    change = change[np.isfinite(change)]
+    if len(change) == 0 or change.std() < SMALLEST_CHANGE * max(1.0, np.abs(change).max()):
+        return True
+    return bool(np.isin(change, (0.0, 1.0)).all())
+
+
 def is_amount(values: np.ndarray) -> bool:
     """Return whether a column holds amounts of money; see `SMALLEST_AMOUNT`."""
     held = values[np.isfinite(values) & (values != 0)]
-    return bool(len(held) and held.min() > 0 and np.median(held) >= SMALLEST_AMOUNT and (held != np.floor(held)).any())
+    return bool(len(held) and (held < 0).mean() <= LARGEST_NEGATIVE_SHARE and np.median(held) >= SMALLEST_AMOUNT)
 
 
 def shares(values: np.ndarray, whole: np.ndarray) -> np.ndarray:

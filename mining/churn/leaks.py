@@ -91,7 +91,7 @@ def leak_refusals(strength: dict[str, float], bound: float, named_bound: float) 
         limit = named_bound if is_named else bound
         if area >= limit:
             why_en = " and is named after the outcome" if is_named else ""
-            why_zh = ",且列名指向结果" if is_named else ""
+            why_zh = "，且列名指向结果" if is_named else ""
             result.append(
                 (
                     name,
@@ -99,8 +99,8 @@ def leak_refusals(strength: dict[str, float], bound: float, named_bound: float) 
                         "leaking_column",
                         f"Column {name} alone tells leavers from stayers (AUC {area:.3f}){why_en}; it very "
                         "likely knows the outcome. Remove it from the features or correct its as-of date.",
-                        f"列 {name} 单独即可区分流失与留存客户(AUC {area:.3f}){why_zh},很可能包含结果信息。"
-                        "请将其移出特征,或修正其取数时点。",
+                        f"列 {name} 单独即可区分流失与留存客户（AUC {area:.3f}）{why_zh}，很可能包含结果信息。"
+                        "请将其移出特征，或修正其取数时点。",
                         f"{area:.4f}",
                         f"< {limit:.2f}",
                     ),
@@ -118,7 +118,7 @@ def future_date_refusals(typed: TypedFrame, as_of: pd.Series | None) -> list[tup
     for name in typed.dates.columns:
         moments = pd.to_datetime(typed.dates[name], errors="coerce").to_numpy()
         later = moments > month_end + np.timedelta64(1, "D")
-        # Agreed future dates (a maturity) are honest; a date that only leavers have is caught by strength.
+        # Agreed future dates (a maturity) are honest.
         is_agreed = bool(re.search(r"(matur|due|expir|until|valid_to|到期)", name, re.IGNORECASE))
         if later.any() and not is_agreed:
             count = int(later.sum())
@@ -129,7 +129,7 @@ def future_date_refusals(typed: TypedFrame, as_of: pd.Series | None) -> list[tup
                         "leaking_column",
                         f"Column {name} holds {count} dates after the as-of month of their row; it was not "
                         "known then. Remove it from the features or correct its as-of date.",
-                        f"列 {name} 有 {count} 个日期晚于该行的取数月份,当时尚不可知。请移出特征或修正取数时点。",
+                        f"列 {name} 有 {count} 个日期晚于该行的取数月份，当时尚不可知。请移出特征或修正取数时点。",
                         f"{count} later dates",
                         "0 later dates",
                     ),

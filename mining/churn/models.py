@@ -199,6 +199,9 @@ def raw_probabilities(estimator: Any, encoded: np.ndarray) -> np.ndarray:
     """Return the estimator's probability of leaving, shape (rows,)."""
     if len(encoded) == 0:
         return np.empty(0)
+    if isinstance(estimator, HistGradientBoostingClassifier):
+        return np.asarray(estimator.predict_proba(encoded)[:, 1])
+    # Threads that share a product of matrices round it differently; trees are summed row by row.
     with threadpool_limits(1):
         return np.asarray(estimator.predict_proba(encoded)[:, 1])
 

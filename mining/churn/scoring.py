@@ -53,7 +53,8 @@ def score(
     model
         Of `churn.fit` or `churn.load_model`.
     features
-        One row per person, indexed by person. Not changed. Columns the model does not use are ignored.
+        One row per person, indexed by person. Not changed. Columns the model does not use are ignored. Persons of
+        whom no column of the model is known have no row in the result.
     as_of
         Month the features belong to, written into `month_on`.
     list_share
@@ -82,6 +83,8 @@ def score(
     order = np.argsort(persons.to_numpy(dtype=object).astype(str), kind="stable")
     ordered = features.iloc[order]
     encoded = model.encoder.encoded(ordered)
+    known = ordered[model.encoder.columns].notna().any(axis=1).to_numpy()
+    order, ordered, encoded = order[known], ordered[known], encoded[known]
     probability = model.calibration.apply(model.raw(encoded))
     # The order of the raw score decides within equal calibrated steps, then the id.
     rank_order = np.lexsort((np.arange(len(ordered)), -model.raw(encoded), -probability))
@@ -119,27 +122,52 @@ def score(
 
 def group_effects(model: ChurnModel, encoded: np.ndarray, columns: list[str]) -> np.ndarray:
     """Return the effect of a group of source columns on the log-odds, shape (rows,); see the module."""
-    inside = np.isin(np.array(model.encoder.sources, dtype=object), columns)
-    without = np.where(inside, model.reference, encoded)
-    only = np.where(inside, encoded, model.reference)
-    typical = log_odds(model.raw(model.reference[None, :]))[0]
-    last = log_odds(model.raw(encoded)) - log_odds(model.raw(without))
-    first = log_odds(model.raw(only)) - typical
-    return np.asarray((first + last) / 2)
+    return Effects(model, encoded).of(columns)
+
+
+class Effects:
+    """Effects of groups of columns on the log-odds of the same rows."""
+
+    def __init__(self, model: ChurnModel, encoded: np.ndarray) -> None:
+        self.model, self.encoded = model, encoded
+        self.sources = np.array(model.encoder.sources, dtype=object)
+        self.typical = log_odds(model.raw(model.reference[None, :]))[0]
+        self.own = log_odds(model.raw(encoded))
+
+    def of(self, columns: list[str], rows: np.ndarray | None = None) -> np.ndarray:
+        """Return the effect of a group of source columns, shape (rows,); only of the rows given by position, if any."""
+        inside = np.isin(self.sources, columns)
+        encoded = self.encoded if rows is None else self.encoded[rows]
+        own = self.own if rows is None else self.own[rows]
+        reference = self.model.reference
+        same = (encoded[:, inside] == reference[inside]) | (np.isnan(encoded[:, inside]) & np.isnan(reference[inside]))
+        # Who is typical in the group has no effect of it.
+        differs = ~same.all(axis=1)
+        encoded = encoded[differs]
+        without = np.where(inside, reference, encoded)
+        only = np.where(inside, encoded, reference)
+        last = own[differs] - log_odds(self.model.raw(without))
+        first = log_odds(self.model.raw(only)) - self.typical
+        effects = np.zeros(len(differs))
+        effects[differs] = (first + last) / 2
+        return effects
 
 
 def reason_rows(
     model: ChurnModel, features: pd.DataFrame, encoded: np.ndarray, names: dict[str, tuple[str, str]]
 ) -> pd.DataFrame:
     """Return the reasons of each row, strongest first; see `score` for the columns."""
-    effects = np.column_stack([group_effects(model, encoded, group) for group in model.groups])
-    spoken = []
-    for group in model.groups:
-        # The member that alone explains most speaks for its group.
-        alone = np.column_stack([group_effects(model, encoded, [name]) for name in group])
-        spoken.append(np.array(group, dtype=object)[alone.argmax(axis=1)])
-    speakers = np.column_stack(spoken) if spoken else np.empty((len(encoded), 0), dtype=object)
+    found = Effects(model, encoded)
+    effects = np.column_stack([found.of(group) for group in model.groups])
     order = np.argsort(-effects, axis=1, kind="stable")
+    speakers = np.empty(effects.shape, dtype=object)
+    for number, group in enumerate(model.groups):
+        speakers[:, number] = group[0]
+        spoken = np.flatnonzero((order[:, :REASON_COUNT] == number).any(axis=1))
+        if len(group) > 1 and len(spoken):
+            # The member that alone explains most speaks for its group.
+            alone = np.column_stack([found.of([name], spoken) for name in group])
+            speakers[spoken, number] = np.array(group, dtype=object)[alone.argmax(axis=1)]
     values = {name: typed_column(features[name])[0].to_numpy(dtype=object) for name in model.encoder.columns}
     columns: dict[str, list[object]] = {}
     for number in range(REASON_COUNT):
@@ -170,7 +198,7 @@ def reason_sentences(
     return (
         f"{english[:1].upper()}{english[1:]}: {shown_value(name, own, 'en')} "
         f"(customers who stay: {shown_value(name, typical, 'en')})",
-        f"{chinese}:{shown_value(name, own, 'zh')}(留存客户典型值:{shown_value(name, typical, 'zh')})",
+        f"{chinese}：{shown_value(name, own, 'zh')}（留存客户典型值：{shown_value(name, typical, 'zh')}）",
     )
 
 

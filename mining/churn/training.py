@@ -321,6 +321,10 @@ def canonical_rows(
     frame = frame.drop(columns=[name for name in (groups, as_of) if isinstance(name, str)])
     if persons is None:
         persons = pd.Series(features.index.astype(str), name="person_id")
+    for name, given in (("groups", persons), ("as_of", months)):
+        if given is not None and given.isna().any():
+            message = f"{name}: {int(given.isna().sum())} of {len(given)} values are missing; give each row its own."
+            raise ValueError(message)
     outcome = pd.Series(np.asarray(labels, dtype=object))
     if len(outcome) != len(frame):
         message = f"{len(outcome)} labels for {len(frame)} rows of features; give one label per row."
@@ -417,9 +421,9 @@ def new_run(rows: Rows, settings: Settings, definition: str) -> Run:
         "out of time: judged on the latest as-of months, on persons the model was not fitted on"
         if has_time
         else "no time column: judged by person-grouped cross-validation, which does not show how the model ages",
-        "跨期检验:在最新取数月份、未参与训练的客户上评估"
+        "跨期检验：在最新取数月份、未参与训练的客户上评估"
         if has_time
-        else "无时间列:按客户分组交叉验证评估,无法说明模型随时间的衰减",
+        else "无时间列：按客户分组交叉验证评估，无法说明模型随时间的衰减",
         False,
     )
 
@@ -455,7 +459,7 @@ def size_refusals(rows: Rows, settings: Settings) -> list[Refusal]:
                 "too_few_customers",
                 f"Only {persons} customers have a known outcome; a churn model that can be judged needs "
                 f"{settings.minimum_persons}.",
-                f"仅有 {persons} 位客户具有已知结果;可检验的流失模型至少需要 {settings.minimum_persons} 位。",
+                f"仅有 {persons} 位客户具有已知结果；可检验的流失模型至少需要 {settings.minimum_persons} 位。",
                 str(persons),
                 f">= {settings.minimum_persons}",
             )
@@ -467,7 +471,7 @@ def size_refusals(rows: Rows, settings: Settings) -> list[Refusal]:
                 "too_few_events",
                 f"Only {min(leavers, stayers)} customers {fewer_en} within the outcome windows; "
                 f"{settings.minimum_event_persons} are needed to learn from and to judge.",
-                f"结果窗口内仅有 {min(leavers, stayers)} 位客户{fewer_zh};学习与检验至少需要 "
+                f"结果窗口内仅有 {min(leavers, stayers)} 位客户{fewer_zh}；学习与检验至少需要 "
                 f"{settings.minimum_event_persons} 位。",
                 str(min(leavers, stayers)),
                 f">= {settings.minimum_event_persons}",
@@ -478,7 +482,7 @@ def size_refusals(rows: Rows, settings: Settings) -> list[Refusal]:
             Refusal(
                 "no_features",
                 "No column describes the customers: all are empty, constant, dates or identifiers.",
-                "没有可用特征:各列均为空、常数、日期或标识。",
+                "没有可用特征：各列均为空、常数、日期或标识。",
                 "0",
                 ">= 1",
             )
@@ -543,7 +547,7 @@ def person_splits(rows: Rows, settings: Settings) -> tuple[list[Split], list[Ref
                     "too_few_months",
                     f"Only {fit_months} as-of months had a known outcome before the first judged month; "
                     f"{settings.minimum_fit_months} are needed for a judgement out of time.",
-                    f"首个评估月份之前仅有 {fit_months} 个取数月份结果已知;跨期检验至少需要 "
+                    f"首个评估月份之前仅有 {fit_months} 个取数月份结果已知；跨期检验至少需要 "
                     f"{settings.minimum_fit_months} 个。",
                     str(fit_months),
                     f">= {settings.minimum_fit_months}",
@@ -590,8 +594,9 @@ def person_folds(rows: Rows, settings: Settings) -> tuple[np.ndarray, np.ndarray
 def judged_scores(rows: Rows, splits: list[Split], settings: Settings) -> Judged:
     """Return the scores of every candidate on persons (and months) it has not seen.
 
-    The candidate that is published is chosen on the calibration persons of all turns, by log loss after
-    calibration on the other half of them; the judged rows decide nothing.
+    The candidate that is published is chosen on the calibration persons of all turns, by log loss after calibration on
+    the other half of them. Who calibrates in one turn is judged in another, so the choice between the two candidates,
+    and nothing else, has seen the judged persons; out of time it has seen few of their judged months.
     """
     recency = recency_column(rows, splits[0], settings)
     encoded = fit_encoder(rows.typed.frame, rows.typed.kinds).encoded(rows.typed.frame)
@@ -795,7 +800,7 @@ def performance_refusals(
                 "no_better_than_chance",
                 f"The model does not tell leavers from stayers better than chance: AUC {area.value:.3f}, "
                 f"99% interval from {area.lower:.3f}. The features say nothing about these labels.",
-                f"模型区分流失客户的能力不优于随机:AUC {area.value:.3f},99% 区间下限 {area.lower:.3f}。"
+                f"模型区分流失客户的能力不优于随机：AUC {area.value:.3f}，99% 区间下限 {area.lower:.3f}。"
                 "特征与标签之间看不到关系。",
                 f"lower limit {area.lower:.4f}",
                 "lower limit > 0.5",
@@ -808,8 +813,8 @@ def performance_refusals(
                 f"The model is not shown to be better than the simple rule on {recency}: AUC difference "
                 f"{difference.value:+.3f}, 95% interval {difference.lower:+.3f} to {difference.upper:+.3f}. "
                 "Use the rule, or bring more history.",
-                f"未能证明模型优于基于 {recency} 的简单规则:AUC 差 {difference.value:+.3f},95% 区间 "
-                f"{difference.lower:+.3f} 至 {difference.upper:+.3f}。请使用该规则,或补充历史数据。",
+                f"未能证明模型优于基于 {recency} 的简单规则：AUC 差 {difference.value:+.3f}，95% 区间 "
+                f"{difference.lower:+.3f} 至 {difference.upper:+.3f}。请使用该规则，或补充历史数据。",
                 f"lower limit {difference.lower:+.4f}",
                 "lower limit > 0",
             )
@@ -821,7 +826,7 @@ def performance_refusals(
                 "not_calibrated",
                 f"The probabilities are not calibrated: slope {slope.value:.2f}, 95% interval "
                 f"{slope.lower:.2f} to {slope.upper:.2f}, outside {low} to {high}.",
-                f"概率未校准:斜率 {slope.value:.2f},95% 区间 {slope.lower:.2f} 至 {slope.upper:.2f},"
+                f"概率未校准：斜率 {slope.value:.2f}，95% 区间 {slope.lower:.2f} 至 {slope.upper:.2f}，"
                 f"超出 {low} 至 {high}。",
                 f"{slope.lower:.4f} to {slope.upper:.4f}",
                 f"touches {low} to {high}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -125,7 +126,8 @@ class LoyaltyResult:
     run, metrics, refusals
         As for every miner.
     customers
-        One row per person: index, decile (10 = most loyal), level, measures used and their values.
+        One row per person: index, decile (10 = most loyal), level, whether the index is proven and what the proof
+        says, measures used and their values.
     measures
         One row per measure: available or why not, coverage, weights by business, AHP, entropy, weight used.
     retention
@@ -218,8 +220,12 @@ def fit(
     """
     chosen = settings or Settings()
     check_settings(chosen)
-    known = known_rows(panel, as_of)
-    became = known if outcomes is None else known_rows(outcomes, str(known["month_on"].max()) if len(known) else None)
+    known = known_rows(panel, as_of, "panel")
+    became = (
+        known
+        if outcomes is None
+        else known_rows(outcomes, str(known["month_on"].max()) if len(known) else None, "outcomes")
+    )
     run = new_run(known, chosen, None if outcomes is None else became)
     if len(known) == 0:
         return refused_result(run, [too_few_customers(0, chosen)])
@@ -236,9 +242,21 @@ def fit(
                 "too_few_measures",
                 f"Only {len(found.measures)} of the ten measures can be read from the columns delivered; "
                 f"{chosen.minimum_measures} are needed.",
-                f"十项度量中仅 {len(found.measures)} 项可由现有列得出;至少需要 {chosen.minimum_measures} 项。",
+                f"十项度量中仅 {len(found.measures)} 项可由现有列得出；至少需要 {chosen.minimum_measures} 项。",
                 str(len(found.measures)),
                 f">= {chosen.minimum_measures}",
+            )
+        )
+    elif sum(found.weights.values()) <= 0:
+        readable = [(measure.label_en, measure.label_zh) for measure in MEASURES if measure.name in found.measures]
+        refusals.append(
+            Refusal(
+                "no_weight",
+                "None of the measures that can be read has a weight above 0: "
+                f"{joined_words([en for en, _ in readable], 'en')}.",
+                f"可得度量的权重均为 0：{joined_words([zh for _, zh in readable], 'zh')}。",
+                "0",
+                "> 0",
             )
         )
     if chosen.weighting == "ahp" and comparison.consistency_ratio >= LARGEST_CONSISTENCY_RATIO:
@@ -246,7 +264,7 @@ def fit(
             Refusal(
                 "inconsistent_judgements",
                 f"The pairwise judgements contradict each other: consistency ratio {comparison.consistency_ratio:.3f}.",
-                f"成对判断相互矛盾:一致性比率 {comparison.consistency_ratio:.3f}。",
+                f"成对判断相互矛盾：一致性比率 {comparison.consistency_ratio:.3f}。",
                 f"{comparison.consistency_ratio:.4f}",
                 f"< {LARGEST_CONSISTENCY_RATIO}",
             )
@@ -261,7 +279,9 @@ def fit(
         run,
         proof.metrics,
         [],
-        customer_frame(found, str(grid.months[last]), chosen, run.run_id),
+        customer_frame(found, str(grid.months[last]), chosen, run.run_id).assign(
+            is_proven=proof.is_proven, proof_en=proof.sentence_en, proof_zh=proof.sentence_zh
+        ),
         measures,
         proof.retention,
         proof.is_proven,
@@ -280,8 +300,12 @@ def check_settings(settings: Settings) -> None:
     if unknown:
         message = f"business_weights names {', '.join(unknown)}; the measures are {', '.join(sorted(names))}."
         raise ValueError(message)
-    if any(weight < 0 for weight in settings.business_weights.values()):
-        message = "business_weights holds a negative weight; give 0 to leave a measure out."
+    for name, weight in settings.business_weights.items():
+        if not (math.isfinite(weight) and weight >= 0):
+            message = f"business_weights[{name!r}] is {weight}; give a number from 0, and 0 to leave a measure out."
+            raise ValueError(message)
+    if settings.weighting == "business" and not sum(settings.business_weights.values()) > 0:
+        message = "business_weights are all 0; give at least one measure a weight above 0."
         raise ValueError(message)
     lower = [level.lower for level in settings.levels]
     if not lower or lower[0] > 0 or lower != sorted(set(lower)):
@@ -289,29 +313,54 @@ def check_settings(settings: Settings) -> None:
         raise ValueError(message)
 
 
-def known_rows(panel: pd.DataFrame, as_of: str | None) -> pd.DataFrame:
-    """Return the rows up to as-of, with the columns the measures and the retention definition read."""
+def known_rows(panel: pd.DataFrame, as_of: str | None, source: str) -> pd.DataFrame:
+    """Return the rows up to as-of, with the columns the measures and the retention definition read.
+
+    `source` is what messages call the rows: the panel or the outcomes.
+    """
     absent = [name for name in ("person_id", "month_on") if name not in panel.columns]
     if absent:
-        message = f"The customer-month panel lacks {', '.join(absent)}; it has {', '.join(map(str, panel.columns))}."
+        words = "customer-month panel lacks" if source == "panel" else f"{source} lack"
+        message = f"The {words} {', '.join(absent)}; the columns are {', '.join(map(str, panel.columns))}."
         raise ValueError(message)
     others = [name for name in panel.columns if name not in ("person_id", "month_on")]
     flags = [name for name in others if str(name).startswith("is_")]
     extra = ["days_since_last_customer_transaction"]
     wanted = sorted(({*PANEL_COLUMNS, *extra} & set(others)) | set(flags))
-    known = panel[wanted].astype(float)
+    known = pd.DataFrame({name: numbers(panel[name], source) for name in wanted}, index=panel.index)
     known.insert(0, "person_id", panel["person_id"].astype(str))
     known.insert(1, "month_on", month_texts(panel["month_on"]))
     if as_of is not None:
         last = month_texts(pd.Series([as_of], name="as_of")).iloc[0]
         if last not in set(known["month_on"]):
-            message = (
-                f"as_of {last} is no month of the panel; it runs from {known['month_on'].min()} to "
-                f"{known['month_on'].max()}."
-            )
+            held = f"from {known['month_on'].min()} to {known['month_on'].max()}"
+            words = f"it runs {held}" if source == "panel" else f"they run {held}"
+            if len(known) == 0:
+                words = "it has no rows" if source == "panel" else "they have no rows"
+            message = f"as_of {last} is no month of the {source}; {words}."
             raise ValueError(message)
         known = known.loc[known["month_on"] <= last]
     return known.sort_values(["person_id", "month_on"], kind="stable", ignore_index=True)
+
+
+def numbers(column: pd.Series, source: str) -> pd.Series:
+    """Return a column as numbers.
+
+    Raises
+    ------
+    ValueError
+        When a value is neither a number nor missing; names the column and the value.
+    """
+    try:
+        return column.astype(float)
+    except (TypeError, ValueError) as error:
+        found = pd.to_numeric(column, errors="coerce")
+        wrong = column[found.isna() & column.notna()]
+        is_flag = str(column.name).startswith("is_")
+        valid = "true, false, 1, 0 or missing" if is_flag else "a number or missing"
+        shown = "missing values of an unknown kind" if wrong.empty else f"{wrong.iloc[0]!r} in {len(wrong)} rows"
+        message = f"Column {column.name!r} of the {source} holds {shown}; valid is {valid}."
+        raise ValueError(message) from error
 
 
 def new_run(known: pd.DataFrame, settings: Settings, became: pd.DataFrame | None) -> Run:
@@ -332,7 +381,7 @@ def new_run(known: pd.DataFrame, settings: Settings, became: pd.DataFrame | None
         feature_hash(dict.fromkeys(columns, "numeric")),
         content,
         f"weighted sum of 0-1 measures, weights by {settings.weighting}; proof by retention in the next period",
-        f"0-1 度量加权求和,权重方式 {settings.weighting};以下一期留存率检验",
+        f"0-1 度量加权求和，权重方式 {settings.weighting}；以下一期留存率检验",
         False,
     )
 
@@ -342,7 +391,7 @@ def too_few_customers(count: int, settings: Settings) -> Refusal:
     return Refusal(
         "too_few_customers",
         f"Only {count} customers at as-of; scales and deciles need {settings.minimum_persons}.",
-        f"取数时点仅有 {count} 位客户;刻度与十分位至少需要 {settings.minimum_persons} 位。",
+        f"取数时点仅有 {count} 位客户；刻度与十分位至少需要 {settings.minimum_persons} 位。",
         str(count),
         f">= {settings.minimum_persons}",
     )
@@ -513,7 +562,7 @@ def proven(grid: PanelGrid, became: pd.DataFrame, found: Indexed, settings: Sett
             empty,
             sentence_en=f"No proof yet: it needs {settings.minimum_history + horizon} months of history, "
             f"there are {last + 1}.",
-            sentence_zh=f"尚无检验:需要 {settings.minimum_history + horizon} 个月历史,现有 {last + 1} 个月。",
+            sentence_zh=f"尚无检验：需要 {settings.minimum_history + horizon} 个月历史，现有 {last + 1} 个月。",
         )
     labels = label_months(became, retention_of).dropna(subset=["label"])
     parts = []
@@ -532,7 +581,7 @@ def proven(grid: PanelGrid, became: pd.DataFrame, found: Indexed, settings: Sett
             empty,
             sentence_en=f"No proof yet: {leavers} customers left in the past periods, "
             f"{settings.minimum_leavers} are needed.",
-            sentence_zh=f"尚无检验:过去各期仅 {leavers} 位客户离开,至少需要 {settings.minimum_leavers} 位。",
+            sentence_zh=f"尚无检验：过去各期仅 {leavers} 位客户离开，至少需要 {settings.minimum_leavers} 位。",
         )
     persons = pd.factorize(rows["person_id"], sort=True)[0]
     index = rows["index"].to_numpy(dtype=np.float64)
@@ -562,27 +611,50 @@ def proven(grid: PanelGrid, became: pd.DataFrame, found: Indexed, settings: Sett
         run_id,
     )
     retention = retention_frame(curve, run_id)
-    if not (area.lower > 0.5 and rising > 0):
+    if not (area.lower > 0.5 and rising > 0 and shares[-1] > shares[0]):
+        words_en, words_zh = moved_words(shares)
         refusal = Refusal(
             "index_says_nothing",
-            f"Retention does not rise with the index: AUC {area.value:.3f} (95% interval from {area.lower:.3f}), "
-            f"rank correlation over deciles {rising:+.2f}. The index is not published.",
-            f"留存率未随忠诚度指数上升:AUC {area.value:.3f}(95% 区间下限 {area.lower:.3f}),"
+            f"Retention does not rise with the index: {words_en}, AUC {area.value:.3f} (95% interval from "
+            f"{area.lower:.3f}), rank correlation over deciles {rising:+.2f}. The index is not published.",
+            f"留存率未随忠诚度指数上升：{words_zh}，AUC {area.value:.3f}（95% 区间下限 {area.lower:.3f}），"
             f"十分位秩相关 {rising:+.2f}。指数不予发布。",
-            f"AUC lower limit {area.lower:.4f}, rank correlation {rising:+.4f}",
-            "AUC lower limit > 0.5, rank correlation > 0",
+            f"AUC lower limit {area.lower:.4f}, rank correlation {rising:+.4f}, lowest decile {shares[0]:.4f}, "
+            f"highest {shares[-1]:.4f}",
+            "AUC lower limit > 0.5, rank correlation > 0, highest decile > lowest",
         )
         return Proof(metrics, retention, False, refusal.sentence_en, refusal.sentence_zh, refusal)
+    words_en, words_zh = moved_words(shares)
     return Proof(
         metrics,
         retention,
         True,
-        f"Retention over the next {horizon} months rises from {shares[0]:.1%} in the lowest decile to "
-        f"{shares[-1]:.1%} in the highest (rank correlation {rising:+.2f}, AUC {area.value:.3f}).",
-        f"未来 {horizon} 个月留存率由最低十分位的 {shares[0]:.1%} 上升至最高十分位的 {shares[-1]:.1%}"
-        f"(秩相关 {rising:+.2f},AUC {area.value:.3f})。",
+        f"Retention over the next {horizon} months {words_en} (rank correlation {rising:+.2f}, AUC {area.value:.3f}).",
+        f"未来 {horizon} 个月留存率{words_zh}（秩相关 {rising:+.2f}，AUC {area.value:.3f}）。",
         None,
     )
+
+
+def moved_words(shares: list[float]) -> tuple[str, str]:
+    """Return what retention does from the lowest decile to the highest, and how often it falls on the way.
+
+    Examples
+    --------
+    >>> moved_words([0.8, 0.7, 0.9])[0]
+    'rises from 80.0% in the lowest decile to 90.0% in the highest, falling at 1 of the 2 steps between deciles'
+    """
+    first, last = shares[0], shares[-1]
+    if first == last:
+        return f"stays at {first:.1%} from the lowest decile to the highest", f"由最低到最高十分位均为 {first:.1%}"
+    verb_en, verb_zh = ("rises", "上升") if last > first else ("falls", "下降")
+    english = f"{verb_en} from {first:.1%} in the lowest decile to {last:.1%} in the highest"
+    chinese = f"由最低十分位的 {first:.1%} {verb_zh}至最高十分位的 {last:.1%}"
+    steps = len(shares) - 1
+    falls = sum(after < before for before, after in itertools.pairwise(shares))
+    if last > first and falls:
+        english += f", falling at {falls} of the {steps} steps between deciles"
+        chinese += f"，其间 {steps} 级中有 {falls} 级下降"
+    return english, chinese
 
 
 def default_retention(columns: set[str]) -> Definition:

@@ -199,14 +199,14 @@ MEASURES: tuple[Measure, ...] = (
         3,
         "price_sensitivity",
         "calm when prices change",
-        "价格敏感度(反向)",
+        "价格敏感度（反向）",
         (Part(("rate_gap", "aum_average", "external_outflow_3m"), moved_after_rate_change, False),),
     ),
     Measure(
         4,
         "competitors",
         "turned away from competitors",
-        "对竞争者的态度(反向)",
+        "对竞争者的态度（反向）",
         (
             Part(("external_outflow_3m", "aum_average"), outflow_share("external_outflow_3m"), False),
             Part(("wallet_outflow_3m", "aum_average"), outflow_share("wallet_outflow_3m"), False),
@@ -234,7 +234,7 @@ MEASURES: tuple[Measure, ...] = (
         7,
         "low_churn_risk",
         "low probability of leaving",
-        "流失概率(反向)",
+        "流失概率（反向）",
         (Part(("churn_probability",), last_value("churn_probability"), False),),
     ),
     Measure(
@@ -324,5 +324,5 @@ def absence_reason(measure: Measure, columns: set[str]) -> tuple[str, str]:
     wanted = [sorted(set(part.columns) - columns) for part in measure.parts]
     if all(wanted):
         fewest = min(wanted, key=lambda names: (len(names), names))
-        return f"no column {', '.join(fewest)}", f"缺少列 {', '.join(fewest)}"
+        return f"no column {', '.join(fewest)}", f"缺少列 {'、'.join(fewest)}"
     return "the same for every customer, or not observed for any", "所有客户相同或均未观察到"

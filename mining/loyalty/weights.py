@@ -148,8 +148,8 @@ def entropy_weights(measures: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def normalised(weights: Mapping[str, float]) -> dict[str, float]:
-    """Return weights that sum to 1; equal ones when all are 0."""
+    """Return weights that sum to 1; zeros stay zeros when all are 0, for the caller to refuse."""
     total = sum(weights.values())
     if total <= 0:
-        return {name: 1.0 / len(weights) for name in weights}
+        return dict.fromkeys(weights, 0.0)
     return {name: value / total for name, value in weights.items()}

@@ -76,9 +76,10 @@ class Settings:
     selection
         How the number of segments is chosen.
     structure_draws
-        Chance references the clustering is compared with.
-    structure_margin
-        The explained variance must exceed that of every reference, and their mean by this much.
+        Draws of each kind of data without groups that the clustering is compared with.
+    structure_margin, structure_deviations
+        The explained variance must exceed that of every reference, and the mean of their draws by this much and by
+        this many standard deviations of the draws.
     smallest_overlap
         Jaccard similarity from which a segment is the one of the run before.
     """
@@ -93,6 +94,7 @@ class Settings:
     selection: SelectionSettings = field(default_factory=SelectionSettings)
     structure_draws: int = 20
     structure_margin: float = 0.01
+    structure_deviations: float = 3.0
     smallest_overlap: float = 0.3
 
 
@@ -121,7 +123,9 @@ class SegmentationModel:
     model_id: str = ""
 
     def assign(self, features: pd.DataFrame) -> pd.DataFrame:
-        """Return the segment of each person, without fitting anything.
+        """Return the segment of each person of whom anything is known, without fitting anything.
+
+        Who has none of the model's columns has no row; `unassigned` names them.
 
         Parameters
         ----------
@@ -138,15 +142,34 @@ class SegmentationModel:
         ValueError
             When a column is missing, or a person appears twice.
         """
+        persons, values = self._read(features)
+        is_known = np.isfinite(values).any(axis=1)
+        if not is_known.any():
+            distances = np.empty((0, len(self.segment_ids)))
+        else:
+            with threadpool_limits(1):
+                prepared = self.pipeline.named_steps["prepare"].transform(values[is_known])
+                distances = self.pipeline.named_steps["cluster"].transform(prepared)
+        return assignment_frame(persons[is_known], distances, np.array(self.segment_ids), self.run_id)
+
+    def unassigned(self, features: pd.DataFrame) -> list[str]:
+        """Return the persons without a value in any of the model's columns: `assign` gives them no segment.
+
+        Raises
+        ------
+        ValueError
+            As `assign`.
+        """
+        persons, values = self._read(features)
+        return [str(person) for person in persons[~np.isfinite(values).any(axis=1)]]
+
+    def _read(self, features: pd.DataFrame) -> tuple[pd.Index, np.ndarray]:
         absent = [name for name in self.columns if name not in features.columns]
         if absent:
             message = f"Columns missing from the features: {', '.join(absent)}. The segments were fitted with them."
             raise ValueError(message)
         ordered = ordered_persons(features)
-        with threadpool_limits(1):
-            prepared = self.pipeline.named_steps["prepare"].transform(number_matrix(ordered, self.columns))
-            distances = self.pipeline.named_steps["cluster"].transform(prepared)
-        return assignment_frame(ordered.index, distances, np.array(self.segment_ids), self.run_id)
+        return ordered.index, number_matrix(ordered, self.columns)
 
 
 @dataclass(frozen=True)
@@ -336,14 +359,7 @@ def fit(
             use[name] = "used"
     run = new_run(ordered, typed.frame[columns], chosen, before)
     if len(ordered) < chosen.minimum_persons:
-        refusal = Refusal(
-            "too_few_customers",
-            f"Only {len(ordered)} customers; segments that can be judged need {chosen.minimum_persons}.",
-            f"仅有 {len(ordered)} 位客户;可检验的客户分群至少需要 {chosen.minimum_persons} 位。",
-            str(len(ordered)),
-            f">= {chosen.minimum_persons}",
-        )
-        return refused_result(run, [refusal], use, before)
+        return refused_result(run, [few_refusal(len(ordered), chosen)], use, before)
     values = typed.frame[columns].to_numpy(dtype=np.float64)
     with threadpool_limits(1):
         prepared = new_preparation(chosen).fit_transform(values)
@@ -357,7 +373,7 @@ def fit(
                 "no_structure",
                 f"Only {len(columns)} numeric columns are related to another one; groups of customers show in "
                 "columns that vary together.",
-                f"仅有 {len(columns)} 个数值列与其他列相关;客户群体需体现在共同变化的列上。",
+                f"仅有 {len(columns)} 个数值列与其他列相关；客户群体需体现在共同变化的列上。",
                 str(len(columns)),
                 ">= 2",
             )
@@ -370,6 +386,17 @@ def fit(
             use |= {name: NOT_IN_DISTANCE for name in columns if name not in weights}
         usable = typed.frame[columns]
         return fitted_result(run, ordered, usable, use, weights, settings=chosen, before=before, labels=labels)
+
+
+def few_refusal(count: int, settings: Settings) -> Refusal:
+    """Return the refusal for too few customers, of those of whom anything is known."""
+    return Refusal(
+        "too_few_customers",
+        f"Only {count} customers; segments that can be judged need {settings.minimum_persons}.",
+        f"仅有 {count} 位客户；可检验的客户分群至少需要 {settings.minimum_persons} 位。",
+        str(count),
+        f">= {settings.minimum_persons}",
+    )
 
 
 def new_preparation(settings: Settings) -> Preparation:
@@ -394,6 +421,11 @@ def fitted_result(
     """
     columns = list(weights)
     values = usable[columns].to_numpy(dtype=np.float64)
+    is_known = np.isfinite(values).any(axis=1)
+    unassigned = int((~is_known).sum())
+    ordered, usable, values = ordered.loc[is_known], usable.loc[is_known], values[is_known]
+    if len(ordered) < settings.minimum_persons:
+        return refused_result(run, [few_refusal(len(ordered), settings)], use, before)
     preparation = new_preparation(settings).fit(values)
     # The weights are part of the scale, so that the fitted pipeline holds them.
     preparation.scale_ = preparation.scale_ / np.array([weights[name] for name in columns])
@@ -402,12 +434,14 @@ def fitted_result(
     choices, models, stabilities = compared_counts(prepared, sample, settings.selection, settings.seed)
     chosen_rows = choices.loc[choices["is_chosen"]]
     if len(chosen_rows) == 0:
-        return refused_result(run, [unstable_refusal(choices)], use, before, choices=choices)
+        return refused_result(run, [count_refusal(choices, settings.selection)], use, before, choices=choices)
     count = int(chosen_rows["segment_count"].iloc[0])
     clusters, stability = models[count], stabilities[count]
     silhouettes = silhouette_samples(prepared[sample], clusters.labels_[sample])
     structure = structure_of(prepared[sample], count, settings.structure_draws, seed=settings.seed)
-    metrics = metric_table(silhouettes, structure, chosen_rows.iloc[0], run.run_id, settings.seed)
+    metrics = metric_table(
+        silhouettes, structure, chosen_rows.iloc[0], unassigned, run_id=run.run_id, seed=settings.seed
+    )
     refusal = structure_refusal(structure, settings)
     if refusal is not None:
         return refused_result(run, [refusal], use, before, choices=choices, metrics=metrics)
@@ -486,37 +520,89 @@ def new_run(ordered: pd.DataFrame, usable: pd.DataFrame, settings: Settings, bef
         feature_hash(dict.fromkeys(usable.columns, "numeric")),
         content,
         "k-means on log, winsorised, scaled features; number of segments by separation, compactness and stability",
-        "对数、缩尾、标准化特征上的 k-means;群数由分离度、紧密度与稳定性共同决定",
+        "对数、缩尾、标准化特征上的 k-means；群数由分离度、紧密度与稳定性共同决定",
         False,
     )
 
 
-def unstable_refusal(choices: pd.DataFrame) -> Refusal:
-    """Return the refusal when no number of segments is admissible."""
-    best = float(choices["lowest_stability"].max()) if len(choices) else 0.0
+def count_refusal(choices: pd.DataFrame, settings: SelectionSettings) -> Refusal:
+    """Return the refusal when no number of segments is admissible, by what none of them has."""
+    if len(choices) == 0:
+        return Refusal(
+            "too_few_distinct",
+            f"The customers are too much alike: fewer than {settings.fewest + 1} different ones.",
+            f"客户过于相同：不同的客户不足 {settings.fewest + 1} 种。",
+            f"at most {settings.fewest}",
+            f">= {settings.fewest + 1}",
+        )
+    stability = choices["lowest_stability"]
+    is_stable = stability >= UNSTABLE_BELOW
+    if not is_stable.any():
+        best = float(stability.max())
+        return Refusal(
+            "unstable",
+            "No number of segments holds when the customers are resampled: the best solution's weakest segment "
+            f"has a Jaccard stability of {best:.2f}.",
+            f"重抽样后没有任何分群数能够保持稳定：最佳方案中最弱群的 Jaccard 稳定性为 {best:.2f}。",
+            f"{best:.4f}",
+            f">= {UNSTABLE_BELOW} for every segment",
+        )
+    share = float(choices.loc[is_stable, "smallest_ratio"].max())
+    if share < settings.smallest_share:
+        return Refusal(
+            "segment_too_small",
+            "Every number of segments that holds when the customers are resampled has a segment that is too small: "
+            f"at best the smallest has {share:.1%} of the customers, {settings.smallest_share:.0%} are needed.",
+            f"重抽样后能保持稳定的分群数都含有过小的群：最小群至多占客户的 {share:.1%}，"
+            f"至少需要 {settings.smallest_share:.0%}。",
+            f"{share:.4f}",
+            f">= {settings.smallest_share}",
+        )
+    held = choices.loc[is_stable & (choices["smallest_ratio"] >= settings.smallest_share)]
+    apart = held.iloc[int(held["silhouette"].to_numpy().argmax())]
+    compact = held.iloc[int(held["davies_bouldin"].to_numpy().argmin())]
     return Refusal(
-        "unstable",
-        "No number of segments holds when the customers are resampled: the best solution's weakest segment "
-        f"has a Jaccard stability of {best:.2f}, or a segment is too small or too loose.",
-        f"重抽样后没有任何分群数能够保持稳定:最佳方案中最弱群的 Jaccard 稳定性为 {best:.2f},或存在过小、过松散的群。",
-        f"{best:.4f}",
-        f">= {UNSTABLE_BELOW} for every segment",
+        "separation_disagrees",
+        f"The measures of separation disagree: the best silhouette belongs to {apart['segment_count']:.0f} segments "
+        f"({apart['silhouette']:.2f}), the best Davies-Bouldin index to {compact['segment_count']:.0f} "
+        f"({compact['davies_bouldin']:.2f}), and no number of segments comes near to both.",
+        f"分离度指标相互矛盾：轮廓系数最佳为 {apart['segment_count']:.0f} 群（{apart['silhouette']:.2f}），"
+        f"Davies-Bouldin 指数最佳为 {compact['segment_count']:.0f} 群（{compact['davies_bouldin']:.2f}），"
+        "没有分群数能同时接近两者。",
+        f"{apart['segment_count']:.0f} segments by silhouette, {compact['segment_count']:.0f} by Davies-Bouldin",
+        f"one number with >= {settings.kept_silhouette} of the silhouette and <= {settings.kept_compactness} times the "
+        "Davies-Bouldin index",
     )
+
+
+REFERENCE_WORDS = {
+    "permuted_columns": ("their columns shuffled by themselves", "各列独立打乱的数据"),
+    "single_cloud": ("one normal cloud with their relations", "相关结构相同的单一正态云团"),
+    "normal_copula": (
+        "data with their distributions and rank correlations but no groups",
+        "分布与秩相关相同但无群体的数据",
+    ),
+    "unimodal_axes": ("a gradient with their relations but no gaps", "相关结构相同但无间断的连续数据"),
+    "unimodal_copula": (
+        "a gradient with their distributions and ranks but no gaps",
+        "分布与秩结构相同但无间断的连续数据",
+    ),
+}
+"""Data without groups (`mining.segmentation.selection.REFERENCES`) in words."""
 
 
 def structure_refusal(structure: Structure, settings: Settings) -> Refusal | None:
     """Return the refusal when data without groups is divided as well as this data."""
-    for name_en, name_zh, draws in (
-        ("their columns shuffled by themselves", "各列独立打乱的数据", structure.permuted),
-        ("one normal cloud with their relations", "相关结构相同的单一正态云团", structure.cloud),
-    ):
-        bound = max(*draws, float(np.mean(draws)) + settings.structure_margin)
+    for name, (name_en, name_zh) in REFERENCE_WORDS.items():
+        bound = structure.bound(name, settings.structure_margin, settings.structure_deviations)
         if structure.explained <= bound:
+            mean = float(np.mean(structure.references[name]))
             return Refusal(
                 "no_structure",
                 f"The customers form no groups: their segments explain {structure.explained:.1%} of the variance, "
-                f"those of {name_en} up to {bound:.1%}.",
-                f"客户未形成群体:分群解释了 {structure.explained:.1%} 的方差,而{name_zh}可达 {bound:.1%}。",
+                f"those of {name_en} {mean:.1%}; more than {bound:.1%} is needed.",
+                f"客户未形成群体：分群解释了 {structure.explained:.1%} 的方差，而{name_zh}为 {mean:.1%}；"
+                f"须高于 {bound:.1%}。",
                 f"{structure.explained:.4f}",
                 f"> {bound:.4f}",
             )
@@ -524,7 +610,7 @@ def structure_refusal(structure: Structure, settings: Settings) -> Refusal | Non
 
 
 def metric_table(
-    silhouettes: np.ndarray, structure: Structure, choice: pd.Series, run_id: str, seed: int
+    silhouettes: np.ndarray, structure: Structure, choice: pd.Series, unassigned: int, *, run_id: str, seed: int
 ) -> pd.DataFrame:
     """Return the metrics of the solution; the silhouette's interval is a bootstrap over persons.
 
@@ -538,9 +624,10 @@ def metric_table(
         ("model", name, float(choice[name]), missing, missing)
         for name in ("segment_count", "davies_bouldin", "lowest_stability", "mean_stability")
     ]
+    rows.append(("model", "unassigned_persons", float(unassigned), missing, missing))
     rows.append(("model", "silhouette", float(silhouettes.mean()), float(low), float(high)))
     rows.append(("model", "explained_variance", structure.explained, missing, missing))
-    for name, references in (("permuted_columns", structure.permuted), ("single_cloud", structure.cloud)):
+    for name, references in structure.references.items():
         rows.append((name, "explained_variance", float(np.mean(references)), min(references), max(references)))
     return metric_rows(rows, run_id)
 

@@ -12,7 +12,8 @@ from mining.metrics import expected_stability_index, stability_index
 from mining.preparation import joined_words, label_pair
 
 EVENT_COLUMNS = ["event", "segment_id", "other_segment_id", "person_count", "overlap_ratio"]
-NAMED_CONTRAST, WEAKEST_CONTRAST, REPEATED_CORRELATION = 0.5, 0.3, 0.7
+NAMED_CONTRAST, WEAKEST_CONTRAST, STRONG_CONTRAST, REPEATED_CORRELATION = 0.5, 0.3, 1.5, 0.7
+LONGEST_NAME = 4
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,9 @@ def contrast_names(
 ) -> list[tuple[str, str]]:
     """Return a unique English and Chinese name per cluster, from what sets it apart.
 
+    A name begins with the strongest contrasts to all customers. While it would fit another cluster as well, the column
+    that differs most from that cluster, the nearest one, is added; a number is the last resort.
+
     Parameters
     ----------
     contrasts
@@ -200,7 +204,7 @@ def contrast_names(
     columns
         Names of the columns.
     correlation
-        Correlation of the columns; two that say the same are not both named.
+        Correlation of the columns; two that say the same are not both named among the strongest.
     order
         Order in which clusters choose; those left out get no name.
     taken
@@ -209,33 +213,85 @@ def contrast_names(
         Labels per column.
     """
     names: list[tuple[str, str]] = [("", "")] * len(contrasts)
+    words = np.array([[contrast_word(value) for value in row] for row in contrasts])
     used = set(taken)
     for cluster in order:
-        ranked = sorted(range(len(columns)), key=lambda j: (-abs(contrasts[cluster, j]), columns[j]))
-        spoken: list[int] = []
-        for j in ranked:
-            if abs(contrasts[cluster, j]) < WEAKEST_CONTRAST:
+        spoken = strongest_contrasts(contrasts[cluster], columns, correlation)
+        for _ in range(LONGEST_NAME):
+            added = telling_column(contrasts, words, int(cluster), spoken, columns)
+            if added is None or len(spoken) >= LONGEST_NAME:
                 break
-            if all(abs(correlation[j, i]) < REPEATED_CORRELATION for i in spoken):
-                spoken.append(j)
-        strong = [j for j in spoken if abs(contrasts[cluster, j]) >= NAMED_CONTRAST]
-        length = max(1, min(2, len(strong)))
-        name = ("", "")
-        for taken_count in range(length, max(len(spoken), length) + 1):
-            name = contrast_name(contrasts[cluster], spoken[:taken_count], columns, labels)
-            if name[0] not in used:
-                break
+            spoken.append(added)
+        name = contrast_name(words[cluster], spoken, columns, labels)
+        if name[0] in used:
+            for j in sorted(range(len(columns)), key=lambda j: (-abs(contrasts[cluster, j]), columns[j])):
+                longer = contrast_name(words[cluster], [*spoken, j], columns, labels)
+                if j not in spoken and abs(contrasts[cluster, j]) >= WEAKEST_CONTRAST and longer[0] not in used:
+                    name = longer
+                    break
         number, unique = 2, name
         while unique[0] in used:
-            unique = (f"{name[0]} ({number})", f"{name[1]}({number})")
+            unique = (f"{name[0]} ({number})", f"{name[1]}（{number}）")
             number += 1
         used.add(unique[0])
         names[int(cluster)] = unique
     return names
 
 
+def contrast_word(value: float) -> str:
+    """Return the word for a mean standardised value."""
+    if abs(value) < WEAKEST_CONTRAST:
+        return "usual"
+    size = "very " if abs(value) >= STRONG_CONTRAST else ""
+    return f"{size}{'high' if value > 0 else 'low'}"
+
+
+WORDS_ZH = {"usual": "居中", "high": "高", "low": "低", "very high": "很高", "very low": "很低"}
+
+
+def strongest_contrasts(contrast: np.ndarray, columns: list[str], correlation: np.ndarray) -> list[int]:
+    """Return up to two columns that set a cluster most apart from all customers and do not say the same."""
+    spoken: list[int] = []
+    for j in sorted(range(len(columns)), key=lambda j: (-abs(contrast[j]), columns[j])):
+        smallest = WEAKEST_CONTRAST if not spoken else NAMED_CONTRAST
+        if len(spoken) == 2 or abs(contrast[j]) < smallest:
+            break
+        if all(abs(correlation[j, i]) < REPEATED_CORRELATION for i in spoken):
+            spoken.append(j)
+    return spoken
+
+
+def telling_column(
+    contrasts: np.ndarray, words: np.ndarray, cluster: int, spoken: list[int], columns: list[str]
+) -> int | None:
+    """Return the column that tells a cluster from the nearest one that what is spoken would fit too, None if none."""
+    others = [
+        other
+        for other in range(len(contrasts))
+        if other != cluster and is_said_of(words[other, spoken], words[cluster, spoken])
+    ]
+    others.sort(key=lambda other: (float(((contrasts[other] - contrasts[cluster]) ** 2).sum()), other))
+    for other in others if spoken else []:
+        apart = np.abs(contrasts[other] - contrasts[cluster])
+        telling = [
+            j
+            for j in range(len(columns))
+            if j not in spoken
+            and apart[j] >= WEAKEST_CONTRAST
+            and not is_said_of(words[other, [j]], words[cluster, [j]])
+        ]
+        if telling:
+            return min(telling, key=lambda j: (-apart[j], columns[j]))
+    return None
+
+
+def is_said_of(other: np.ndarray, own: np.ndarray) -> bool:
+    """Return whether every word would be said of another cluster: what is very high is high."""
+    return all(theirs in (word, f"very {word}") for theirs, word in zip(other, own, strict=True))
+
+
 def contrast_name(
-    contrast: np.ndarray, spoken: list[int], columns: list[str], labels: dict[str, tuple[str, str]]
+    words: np.ndarray, spoken: list[int], columns: list[str], labels: dict[str, tuple[str, str]]
 ) -> tuple[str, str]:
     """Return the name made of the columns in `spoken`; no contrast at all is a typical customer."""
     if not spoken:
@@ -243,8 +299,8 @@ def contrast_name(
     english, chinese = [], []
     for j in spoken:
         en, zh = label_pair(labels, columns[j])
-        english.append(f"{'high' if contrast[j] > 0 else 'low'} {en}")
-        chinese.append(f"{zh}{'高' if contrast[j] > 0 else '低'}")
+        english.append(f"{words[j]} {en}")
+        chinese.append(f"{zh}{WORDS_ZH[str(words[j])]}")
     return joined_words(english, "en"), joined_words(chinese, "zh")
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
+from scipy.optimize import isotonic_regression
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import davies_bouldin_score, silhouette_samples
@@ -88,6 +91,68 @@ def single_cloud(prepared: np.ndarray, generator: np.random.Generator) -> np.nda
     return np.asarray(mean + normal * np.sqrt(np.maximum(values, 0.0)) @ vectors.T)
 
 
+def reordered(prepared: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+    """Return the values of each column in the order of `pattern`: every distribution kept, relations from there."""
+    ranks = np.argsort(np.argsort(pattern, axis=0, kind="stable"), axis=0, kind="stable")
+    return np.take_along_axis(np.sort(prepared, axis=0), ranks, axis=0)
+
+
+def normal_copula(prepared: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return data with the same distributions and normal scores correlations, and no other relation."""
+    ranks = stats.rankdata(prepared, axis=0)
+    scores = stats.norm.ppf((ranks - 0.5) / len(prepared))
+    return reordered(prepared, single_cloud(scores, generator))
+
+
+HISTOGRAM_BINS = 40
+
+
+def unimodal_histogram(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return shares per bin and edges of the most likely histogram with a single mode, be it flat or peaked."""
+    counts, edges = np.histogram(values, HISTOGRAM_BINS)
+    best, likelihood = counts / len(values), -np.inf
+    for mode in range(1, HISTOGRAM_BINS + 1):
+        rising = isotonic_regression(counts[:mode].astype(np.float64)).x
+        falling = np.empty(0)
+        if mode < len(counts):
+            falling = isotonic_regression(counts[mode:].astype(np.float64), increasing=False).x
+        shares = np.concatenate([rising, falling]) / len(values)
+        found = float((counts * np.log(np.maximum(shares, 1e-12))).sum())
+        if found > likelihood:
+            best, likelihood = shares, found
+    return best / best.sum(), edges
+
+
+def unimodal_axes(prepared: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return data along the same principal axes, each with the single mode that fits it best: a gradient, no groups."""
+    mean = prepared.mean(axis=0)
+    _, vectors = np.linalg.eigh(np.atleast_2d(np.cov(prepared.T)))
+    scores = (prepared - mean) @ vectors
+    drawn = np.zeros_like(scores)
+    for axis, own in enumerate(scores.T):
+        shares, edges = unimodal_histogram(own)
+        bins = generator.choice(len(shares), len(own), p=shares)
+        values = edges[bins] + generator.random(len(own)) * np.diff(edges)[bins]
+        if values.std() > 0:
+            drawn[:, axis] = (values - values.mean()) / values.std() * own.std()
+    return np.asarray(mean + drawn @ vectors.T)
+
+
+def unimodal_copula(prepared: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return data with the same distributions, whose ranks follow a gradient along their own principal axes."""
+    ranks = (stats.rankdata(prepared, axis=0) - 0.5) / len(prepared)
+    return reordered(prepared, unimodal_axes(ranks, generator))
+
+
+REFERENCES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+    "permuted_columns": permuted_columns,
+    "single_cloud": single_cloud,
+    "normal_copula": normal_copula,
+    "unimodal_axes": unimodal_axes,
+    "unimodal_copula": unimodal_copula,
+}
+
+
 @dataclass(frozen=True)
 class Structure:
     """Share of the variance that the clustering explains, against data that has no groups.
@@ -96,21 +161,27 @@ class Structure:
     ----------
     explained
         Of the customers: 1 - within-cluster / total sum of squares.
-    permuted
-        Of data with permuted columns, one value per draw.
-    cloud
-        Of a single normal cloud with the same covariances, one value per draw.
+    references
+        Of each kind of data without groups (`REFERENCES`), one value per draw.
 
     Notes
     -----
     Within over total sum of squares is the cluster index of SigClust (Liu, Hayes, Nobel and Marron 2008, JASA
     103), which k-means itself minimises. A silhouette would not do: a handful of outliers far from the rest
-    gives data without groups a high one.
+    gives data without groups a high one. A cloud or a normal copula alone would not do either: a gradient whose
+    latent variable is flat rather than normal is divided better than both. So the principal axes, of the values and
+    of the ranks (for gradients that are curved), get the single mode that fits them best, as in Helgeson, Vock and Bair
+    (2021), Biometrics 77.
     """
 
     explained: float
-    permuted: tuple[float, ...]
-    cloud: tuple[float, ...]
+    references: dict[str, tuple[float, ...]]
+
+    def bound(self, name: str, margin: float, deviations: float) -> float:
+        """Return what the explained share must exceed: every draw, and their mean by `margin` and by `deviations`."""
+        draws = self.references[name]
+        spread = float(np.std(draws, ddof=1)) if len(draws) > 1 else 0.0
+        return max(*draws, float(np.mean(draws)) + max(margin, deviations * spread))
 
 
 def explained_share(prepared: np.ndarray, inertia: float) -> float:
@@ -122,15 +193,13 @@ def explained_share(prepared: np.ndarray, inertia: float) -> float:
 def structure_of(sample: np.ndarray, count: int, draws: int, *, seed: int) -> Structure:
     """Return how the sample, clustered into `count`, compares with data that has no groups, clustered as often."""
     generator = np.random.default_rng(seed)
-    found: dict[str, list[float]] = {"permuted": [], "cloud": []}
+    found: dict[str, list[float]] = {name: [] for name in REFERENCES}
     for _ in range(draws):
-        for name, reference in (
-            ("permuted", permuted_columns(sample, generator)),
-            ("cloud", single_cloud(sample, generator)),
-        ):
+        for name, reference_of in REFERENCES.items():
+            reference = reference_of(sample, generator)
             found[name].append(explained_share(reference, fitted_clusters(reference, count, 5, seed).inertia_))
     own = explained_share(sample, fitted_clusters(sample, count, 5, seed).inertia_)
-    return Structure(own, tuple(found["permuted"]), tuple(found["cloud"]))
+    return Structure(own, {name: tuple(values) for name, values in found.items()})
 
 
 @dataclass(frozen=True)

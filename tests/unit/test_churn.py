@@ -325,7 +325,7 @@ def test_a_reason_names_what_was_planted_in_both_languages(independent):
     assert (reasons == "complaints_open").any(axis=1).all()
     first = listed.loc[listed["reason_1_column"] == "complaints_open"].iloc[0]
     assert first["reason_1_en"] == "Number of open complaints: 4 (customers who stay: 0)"
-    assert first["reason_1_zh"] == "未结投诉数:4(留存客户典型值:0)"
+    assert first["reason_1_zh"] == "未结投诉数：4（留存客户典型值：0）"
 
 
 def test_effects_of_an_additive_model_are_exact_and_add_up(independent):
@@ -499,3 +499,27 @@ def test_runs_of_two_definitions_are_two_though_their_rows_are_the_same():
     few = pd.DataFrame({"aum_average": np.arange(300.0)})
     runs = {churn.fit(few, np.arange(300) % 2, definition=name).run.run_id for name in ("closure_or_drop", "dormancy")}
     assert len(runs) == 2
+
+
+def test_of_whom_nothing_is_known_nothing_is_said(independent):
+    features, _, _, result = independent
+    some = features.head(20).astype(object)
+    some.iloc[3] = None
+    scores = churn.score(result.model, some)
+    assert len(scores) == 19
+    assert str(some.index[3]) not in set(scores["person_id"])
+
+
+@pytest.mark.parametrize("name", ["groups", "as_of"])
+def test_a_row_without_a_person_or_a_month_is_an_error(name):
+    rows = pd.DataFrame({"aum_average": np.arange(300.0)})
+    values = [None, *("2024-01-31" for _ in range(299))]
+    with pytest.raises(ValueError, match="1 of 300 values are missing"):
+        churn.fit(rows, np.arange(300) % 2, **{name: values})
+
+
+def test_a_date_written_as_text_is_a_date(over_time):
+    _, _, features, left, persons, months, _ = over_time
+    known = features.assign(closing_letter=np.where(left == 1, "2099-01-01", "2020-01-01"))
+    result = churn.fit(known, left, persons, months, QUICK)
+    assert result.leaking_columns == ["closing_letter"]

@@ -42,7 +42,7 @@ def test_a_lasting_fall_to_half_is_a_departure_and_a_dip_is_not():
     asked = "2024-05-31"  # the gap is June, the outcome is read in July to September
     assert label_at(labels, "fell", asked)["label"] == 1
     assert label_at(labels, "fell", asked)["event_kind"] == "aum_drop"
-    assert label_at(labels, "fell", asked)["event_on"] == "2024-07-31"
+    assert label_at(labels, "fell", asked)["event_on"] == "2024-08-31"  # low in July, and for the second month
     for person in ("steady", "dipped", "fell_less"):
         assert label_at(labels, person, asked)["label"] == 0, person
 
@@ -134,7 +134,7 @@ def test_definitions_are_compared_on_the_rows_both_label():
     assert (found["labelled_count"], found["both_count"]) == (3, 1)
     assert (found["first_only_count"], found["second_only_count"]) == (1, 0)
     assert found["overlap_ratio"] == 0.5
-    assert found["median_lead_months"] == 0
+    assert found["median_lead_months"] == -1  # silent for 90 days in August, down for two months in September
 
 
 def test_features_of_a_month_do_not_change_when_everything_later_is_corrupted():
@@ -175,3 +175,41 @@ def test_labels_have_one_row_per_person_and_month_with_a_label_or_a_reason():
     assert tuple(labels.columns) == LABEL_COLUMNS
     assert not labels.duplicated(["person_id", "month_on"]).any()
     assert (labels["label"].isna() == labels["exclusion"].notna()).all()
+
+
+def test_a_drop_that_has_lasted_by_the_end_of_the_gap_cannot_be_acted_on_and_has_no_label():
+    labels = churn.label_months(
+        panel_of(steady=assets([10_000] * 12), fell=assets([10_000] * 3 + [100] * 9)),
+    )
+    # Low in April and May: the definition is fulfilled in May, which is the gap of April and the window of March.
+    assert label_at(labels, "fell", "2024-04-30")["exclusion"] == "left in the gap"
+    assert label_at(labels, "fell", "2024-05-31")["exclusion"] == "already left"
+    for asked in ("2024-02-29", "2024-03-31"):
+        row = label_at(labels, "fell", asked)
+        assert (row["label"], row["event_on"]) == (1, "2024-05-31"), asked
+
+
+def test_the_earliest_event_dates_and_names_a_departure():
+    fell_then_closed = assets([10_000] * 5 + [100] * 2 + [0] * 5, [1] * 7 + [0] * 5)
+    labels = churn.label_months(panel_of(steady=assets([10_000] * 12), both=fell_then_closed))
+    row = label_at(labels, "both", "2024-04-30")
+    assert (row["label"], row["event_kind"], row["event_on"]) == (1, "aum_drop", "2024-07-31")
+
+
+def test_who_has_left_or_never_acted_is_told_apart_from_who_is_at_risk():
+    panel = panel_of(
+        steady=assets([10_000] * 12),
+        closed=assets([10_000] * 10 + [0] * 2, [1] * 10 + [0] * 2),
+        fell=assets([10_000] * 10 + [100] * 2),
+    )
+    assert churn.departed_at(panel, "2024-12-31").to_dict() == {"closed": "already left", "fell": "already left"}
+    assert churn.departed_at(panel, "2024-10-31").to_dict() == {}
+    silent = panel_of(
+        active={"days_since_last_customer_transaction": [5] * 12},
+        silent={"days_since_last_customer_transaction": [5] * 8 + [35, 65, 95, 125]},
+        never={"days_since_last_customer_transaction": [float("nan")] * 12},
+    )
+    assert churn.departed_at(silent, "2024-12-31", churn.Dormancy()).to_dict() == {
+        "never": "never active",
+        "silent": "already left",
+    }

@@ -70,3 +70,17 @@ def test_one_month_alone_is_the_same_as_among_all(panel):
     everything = churn.with_history(panel)
     alone = churn.with_history(panel, as_of=month)
     pd.testing.assert_frame_equal(alone, everything[everything["month_on"] == month])
+
+
+def test_a_model_s_own_columns_are_made_whatever_the_data_of_the_day_looks_like(panel):
+    rows = panel
+    fitted = [name for name in churn.with_history(rows).columns if name not in rows.columns]
+    overdrawn = rows.assign(aum_average=-rows["aum_average"].astype(float))
+    assert [name for name in churn.with_history(overdrawn).columns if name not in rows.columns] != fitted
+    again = churn.with_history(overdrawn, made=fitted)
+    assert [name for name in again.columns if name not in rows.columns] == fitted
+
+
+def test_a_month_that_the_panel_does_not_have_is_an_error(panel):
+    with pytest.raises(ValueError, match="is no month of the panel"):
+        churn.with_history(panel, as_of="2031-01-31")

@@ -10,7 +10,7 @@ from mining import loyalty
 from mining.churn import ClosureOrDrop
 from mining.examples import customer_panel
 from mining.loyalty import MEASURES, Level, Settings, compared_weights, entropy_weights
-from mining.loyalty.index import index_decile
+from mining.loyalty.index import index_decile, moved_words
 from mining.loyalty.measures import scaled_part
 from mining.loyalty.weights import BUSINESS_WEIGHTS
 
@@ -293,6 +293,62 @@ def test_wrong_settings_and_inputs_are_named():
         loyalty.fit(panel, as_of="2030-01-31")
     with pytest.raises(ValueError, match="lacks month_on"):
         loyalty.fit(panel.drop(columns="month_on"))
+
+
+def test_weights_that_say_nothing_are_named():
+    panel = small_panel(20)
+    nothing = dict.fromkeys(BUSINESS_WEIGHTS, 0.0)
+    with pytest.raises(ValueError, match="business_weights are all 0"):
+        loyalty.fit(panel, Settings(business_weights=nothing))
+    with pytest.raises(ValueError, match=r"business_weights\['growth'\] is nan"):
+        loyalty.fit(panel, Settings(business_weights={"volume": 1.0, "growth": float("nan")}))
+    with pytest.raises(ValueError, match=r"business_weights\['growth'\] is -1"):
+        loyalty.fit(panel, Settings(business_weights={"volume": 1.0, "growth": -1}))
+    unread = loyalty.fit(small_panel(), Settings(business_weights={"satisfaction": 1.0}))
+    assert codes(unread) == ["no_weight"]
+    assert (unread.measures["weight_used"] == 0).all()
+
+
+def test_text_where_a_number_belongs_is_named_with_what_is_valid():
+    panel = small_panel(20).astype({"aum_average": object})
+    panel.loc[3, "aum_average"] = "n. a."
+    with pytest.raises(
+        ValueError, match=r"Column 'aum_average' of the panel holds 'n\. a\.' in 1 rows; valid is a number"
+    ):
+        loyalty.fit(panel)
+    with pytest.raises(
+        ValueError, match="Column 'is_deceased' of the panel holds 'no' in 120 rows; valid is true, false"
+    ):
+        loyalty.fit(small_panel(20, is_deceased="no"))
+
+
+def test_outcomes_that_end_early_or_are_empty_are_called_outcomes():
+    panel = small_panel(20)
+    with pytest.raises(ValueError, match="no month of the outcomes; they run from 2024-01-31 to 2024-05-31"):
+        loyalty.fit(panel, outcomes=panel.loc[panel["month_on"] < "2024-06-01"])
+    with pytest.raises(ValueError, match="no month of the outcomes; they have no rows"):
+        loyalty.fit(panel, outcomes=panel.head(0))
+    with pytest.raises(ValueError, match="The outcomes lack month_on"):
+        loyalty.fit(panel, outcomes=panel.drop(columns="month_on"))
+
+
+def test_the_words_of_the_proof_say_what_the_numbers_say():
+    rising, _ = moved_words([0.8, 0.85, 0.9])
+    assert rising == "rises from 80.0% in the lowest decile to 90.0% in the highest"
+    wavy, chinese = moved_words([0.8, 0.95, 0.9])
+    assert wavy == f"{rising}, falling at 1 of the 2 steps between deciles"
+    assert chinese == "由最低十分位的 80.0% 上升至最高十分位的 90.0%，其间 2 级中有 1 级下降"
+    assert moved_words([0.9, 0.7, 0.8])[0].startswith("falls from 90.0%")
+    assert moved_words([0.9, 0.7, 0.9])[0].startswith("stays at 90.0%")
+
+
+def test_every_row_says_whether_the_index_is_proven_and_why_not(planted):
+    assert planted[-1].customers["is_proven"].all()
+    assert (planted[-1].customers["proof_en"] == planted[-1].proof_en).all()
+    unproven = loyalty.fit(small_panel(months=9), QUICK).customers
+    assert not unproven["is_proven"].any()
+    assert unproven["proof_en"].str.startswith("No proof yet: 0 customers left").all()
+    assert unproven["proof_zh"].str.startswith("尚无检验：").all()
 
 
 def test_closed_customers_are_not_measured(planted):

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from dagster_project.lib.build import Build
-from dagster_project.lib.miners import MODEL_RUN, as_run_table, model_in_force
+from dagster_project.lib.miners import MODEL_RUN, Stopwatch, as_run_table, model_in_force, unusable
 from dagster_project.lib.model_store import ModelStore
 from mining import segmentation
 from mining.examples import customer_groups
 from mining.model_files import ModelFileError
+from warehouse.errors import UserError
 from warehouse.home import Home
 
 JUNE, JULY = date(2024, 6, 30), date(2024, 7, 31)
@@ -97,3 +98,44 @@ def test_a_model_file_that_was_changed_is_not_read(store, features):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ModelFileError):
         in_force(store, features, JULY)
+
+
+def test_a_later_model_never_takes_the_files_of_an_earlier_one(store, features):
+    first, _ = in_force(store, features, JUNE)
+    in_force(store, features, JULY, is_retraining=True)  # equal features, equal run
+    old, _ = in_force(store, features, JUNE)
+    assert [value.isoformat() for value in old.runs["as_of"]] == ["2024-06-30"]
+    assert old.promotion.folder == first.promotion.folder
+    new, _ = in_force(store, features, JULY)
+    assert [str(value)[:10] for value in new.runs["as_of"]] == ["2024-07-31"]
+
+
+def test_a_refused_fit_shows_nothing_where_the_model_in_force_no_longer_applies(store, features):
+    first, _ = in_force(store, features, JUNE)
+    used = segmentation.load_model(first.promotion.model_file, first.promotion.model_id).columns
+    shown, rows = in_force(store, features.drop(columns=used[0]).head(100), JULY, is_retraining=True)
+    assert (shown.status, rows) == ("refused", None)
+    assert "Only 100 customers" in shown.runs["reason_en"].iloc[0]
+
+
+def test_a_model_file_that_is_gone_is_said_with_what_to_do(store, features):
+    first, _ = in_force(store, features, JUNE)
+    first.promotion.model_file.unlink()
+    with pytest.raises(ModelFileError, match="Restore it from the backup or run `retrain`"):
+        in_force(store, features, JULY)
+
+
+def test_a_miner_whose_model_may_not_be_used_is_refused_in_words(store):
+    build = Build(store._folder, store._folder, JULY, is_live=True, run_id="r")
+    mined = unusable("segmentation", build, Stopwatch(), ["segment"], ModelFileError("x.skops: changed."))
+    assert (mined.status, mined.reason) == ("refused", "The model in force may not be used. x.skops: changed.")
+    assert as_run_table(mined.runs).schema == MODEL_RUN
+    assert len(mined.tables["segment"].columns) == 0
+
+
+def test_a_broken_line_of_promotions_is_named(store, features):
+    in_force(store, features, JUNE)
+    with store._decisions.open("a") as handle:
+        handle.write("{half\n")
+    with pytest.raises(UserError, match="line 2"):
+        store.in_force("segmentation", JULY)

@@ -348,7 +348,7 @@ class TestFutures:
 
     def test_what_happened_is_one_of_the_things_that_could(self, bank_at: BankAt) -> None:
         chances = churn_chances(bank_at, futures=40)
-        happened = churn_labels(what_happened(bank_at), chances.baseline, ChurnDefinition())
+        happened = churn_labels(what_happened(bank_at), average_aum_until(bank_at), ChurnDefinition())
         chosen = chances.is_eligible & ~np.isnan(happened)
         expected, found = chances.in_outcome[chosen], happened[chosen]
         spread = np.sqrt((expected * (1 - expected)).sum())
@@ -381,7 +381,9 @@ class TestFutures:
         own = labels[labels["month_on"] == AS_OF.isoformat()]
         expected = np.full(count, np.nan)
         expected[own["person_id"].astype(int)] = own["label"].to_numpy(np.float64, na_value=np.nan)
-        found = np.where(chances.is_eligible, churn_labels(future, chances.baseline, ChurnDefinition()), np.nan)
+        found = np.where(
+            chances.is_eligible, churn_labels(future, average_aum_until(bank_at), ChurnDefinition()), np.nan
+        )
         assert np.array_equal(found, expected, equal_nan=True)
         assert np.isin([0, 1], expected).all()
 

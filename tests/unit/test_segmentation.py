@@ -11,10 +11,18 @@ from threadpoolctl import threadpool_limits
 from mining import segmentation
 from mining.examples import GROUPS, customer_groups
 from mining.model_files import ModelFileError, load_state, save_state
-from mining.preparation import Preparation
+from mining.preparation import COLUMN_LABELS, Preparation, label_pair, shown_value
 from mining.segmentation import PreviousSegments, SelectionSettings, Settings
+from mining.segmentation.clustering import count_refusal
 from mining.segmentation.identity import contrast_names, matched_identities
-from mining.segmentation.selection import cluster_stability, column_dependence, fitted_clusters
+from mining.segmentation.selection import (
+    REFERENCES,
+    cluster_stability,
+    column_dependence,
+    fitted_clusters,
+    normal_copula,
+    unimodal_histogram,
+)
 from mining.segmentation.themes import Theme, absent_columns, theme_columns
 
 QUICK = Settings(
@@ -50,8 +58,8 @@ def test_every_published_segment_is_stable_and_better_separated_than_chance(plan
     assert (result.segments["stability"] > 0.75).all()
     assert (result.segments["stability_class"] == "stable").all()
     explained = result.metrics.loc[result.metrics["metric"] == "explained_variance"].set_index("subject")
-    assert explained.loc["model", "value"] > explained.loc["permuted_columns", "upper"]
-    assert explained.loc["model", "value"] > explained.loc["single_cloud", "upper"]
+    assert set(explained.index) == {"model", *REFERENCES}
+    assert (explained.loc["model", "value"] > explained.loc[list(REFERENCES), "upper"]).all()
 
 
 def test_numbers_of_segments_are_compared_side_by_side_and_one_is_chosen(planted):
@@ -85,7 +93,7 @@ def test_names_are_unique_in_both_languages_and_say_what_sets_the_segment_apart(
     oldest = profile.loc[profile["column_name"] == "age"].sort_values("z_score").iloc[-1]
     name = segments.set_index("segment_id").loc[oldest["segment_id"]]
     assert "high age" in name["name_en"]
-    assert "年龄高" in name["name_zh"]
+    assert name["name_zh"].startswith(("年龄高", "年龄很高"))
 
 
 def test_the_profile_shows_medians_and_contrasts_of_every_segment_and_column(planted):
@@ -155,6 +163,81 @@ def test_a_single_cloud_of_related_columns_is_refused_as_it_has_no_groups():
         draw.multivariate_normal(np.zeros(4), 0.5 + 0.5 * np.eye(4), 2000), columns=["aum", "inflow", "outflow", "age"]
     )
     assert codes(segmentation.fit(cloud, QUICK))[0] in ("no_structure", "unstable")
+
+
+def gradient(noise, *, is_curved=False, persons=3000):
+    """Customers along one flat latent variable: everything is related, nobody is in a group."""
+    draw = np.random.default_rng(int(noise * 10))
+    latent = draw.uniform(0, 1, persons)
+
+    def seen(slope):
+        return slope * (latent + 0.29 * noise * draw.standard_normal(persons))
+
+    columns = {
+        "age": 20 + seen(60),
+        "inflow_3m": 1e4 * (np.exp(seen(2)) if is_curved else 1 + seen(2)),
+        "aum_average": 1e5 * (np.exp(seen(6)) if is_curved else 1 + seen(3)),
+        "digital_share_3m": 0.9 - seen(0.8),
+    }
+    return pd.DataFrame(columns, index=[f"p{number:05d}" for number in range(persons)])
+
+
+@pytest.mark.parametrize("is_curved", [False, True])
+@pytest.mark.parametrize("noise", [0.1, 0.3, 0.6])
+def test_a_gradient_without_groups_is_refused_however_stable_its_slices_are(noise, is_curved):
+    settings = dataclasses.replace(QUICK, selection=dataclasses.replace(QUICK.selection, sample=1500))
+    result = segmentation.fit(gradient(noise, is_curved=is_curved), settings)
+    assert codes(result) == ["no_structure"]
+    choice = result.choices.loc[result.choices["is_chosen"]].iloc[0]
+    assert choice["lowest_stability"] > 0.75
+    assert result.assignments.empty
+    explained = result.metrics.loc[result.metrics["metric"] == "explained_variance"].set_index("subject")["value"]
+    assert explained["model"] > explained["single_cloud"] > explained["permuted_columns"]
+
+
+def test_the_copula_keeps_every_distribution_and_the_rank_correlations():
+    draw = np.random.default_rng(0)
+    first = draw.exponential(size=4000)
+    values = np.column_stack([first, first + draw.exponential(size=4000), draw.uniform(size=4000)])
+    drawn = normal_copula(values, draw)
+    assert np.array_equal(np.sort(drawn, axis=0), np.sort(values, axis=0))
+    ranks = [pd.DataFrame(data).corr(method="spearman").to_numpy() for data in (values, drawn)]
+    assert np.allclose(*ranks, atol=0.05)
+
+
+def test_a_histogram_of_two_groups_gets_one_mode_and_a_flat_one_stays_flat():
+    draw = np.random.default_rng(0)
+    two, _ = unimodal_histogram(np.concatenate([draw.normal(-3, 1, 2000), draw.normal(3, 1, 2000)]))
+    steps = np.sign(np.diff(two))
+    assert (np.diff(steps[steps != 0]) <= 0).all()
+    flat, _ = unimodal_histogram(draw.uniform(size=20_000))
+    assert flat.min() > 0.8 * flat.mean()
+
+
+@pytest.mark.parametrize("values", [{}, {"age": 40.0, "aum_average": 5}])
+def test_no_columns_and_only_constant_ones_are_refused_not_crashed(values):
+    features = pd.DataFrame(values, index=[f"p{number}" for number in range(600)])
+    result = segmentation.fit(features, QUICK)
+    assert codes(result) == ["no_structure"]
+    assert result.refusals[0].sentence_en.startswith("Only 0 numeric columns")
+
+
+def test_each_reason_why_no_number_of_segments_will_do_has_its_own_code():
+    def refused(*rows):
+        names = ["segment_count", "silhouette", "davies_bouldin", "lowest_stability", "smallest_ratio"]
+        return count_refusal(pd.DataFrame(rows, columns=names), SelectionSettings())
+
+    unstable = refused((2, 0.4, 1.0, 0.41, 0.3), (3, 0.3, 1.0, 0.55, 0.2))
+    assert (unstable.code, unstable.found) == ("unstable", "0.5500")
+    small = refused((2, 0.4, 1.0, 0.85, 0.02), (3, 0.3, 1.0, 0.5, 0.2))
+    assert (small.code, small.found, small.needed) == ("segment_too_small", "0.0200", ">= 0.05")
+    assert "at best the smallest has 2.0% of the customers, 5% are needed" in small.sentence_en
+    apart = refused((2, 0.8, 2.0, 0.85, 0.3), (3, 0.3, 0.5, 0.9, 0.2))
+    assert apart.code == "separation_disagrees"
+    assert apart.found == "2 segments by silhouette, 3 by Davies-Bouldin"
+    assert refused().code == "too_few_distinct"
+    for refusal in (unstable, small, apart):
+        assert not set(refusal.sentence_zh) & set(";:,()")
 
 
 def test_three_hundred_customers_are_refused_with_the_reason(planted):
@@ -288,6 +371,30 @@ def test_persons_are_assigned_without_fitting_as_the_fit_assigned_them(planted, 
         result.model.assign(features.drop(columns="age"))
 
 
+def test_who_has_none_of_the_columns_gets_no_segment_and_is_counted(planted):
+    features, _, result = planted
+    unknown = features.head(5).copy()
+    unknown.loc[unknown.index[1:3], result.model.columns] = np.nan
+    unknown.loc[unknown.index[0], result.model.columns[0]] = np.nan
+    assigned = result.model.assign(unknown)
+    assert assigned["person_id"].tolist() == unknown.index[[0, 3, 4]].tolist()
+    assert result.model.unassigned(unknown) == unknown.index[1:3].tolist()
+    more = pd.concat([features, unknown.iloc[1:3].rename(index=lambda name: f"unknown-{name}")])
+    again = segmentation.fit(more, QUICK)
+    metric = again.metrics.set_index(["subject", "metric"])["value"]
+    assert metric["model", "unassigned_persons"] == 2
+    assert not again.assignments["person_id"].str.startswith("unknown").any()
+    assert again.segments["person_count"].sum() == len(features)
+
+
+def test_no_persons_get_no_rows(planted):
+    features, _, result = planted
+    none = result.model.assign(features.head(0))
+    assert len(none) == 0
+    assert none.columns.tolist() == result.assignments.columns.tolist()
+    assert result.model.unassigned(features.head(0)) == []
+
+
 def test_a_saved_model_assigns_the_same_and_another_miner_s_file_is_refused(planted, tmp_path):
     features, _, result = planted
     _, written = segmentation.save_model(result.model, tmp_path)
@@ -338,6 +445,42 @@ def test_a_typical_segment_is_called_typical_and_equal_contrasts_get_different_n
     )
     assert names[0] == ("typical customers", "典型客户")
     assert [name for name, _ in names[1:]] == ["high age", "high age (2)", "high age (3)"]
-    assert names[2][1] == "年龄高(2)"
+    assert names[2][1] == "年龄高（2）"
     taken = contrast_names(contrasts[1:2], ["age", "aum"], np.eye(2), order=np.arange(1), taken={"high age"}, labels={})
     assert taken[0][0] == "high age (2)"
+
+
+def test_a_name_says_what_differs_from_the_segment_that_it_would_fit_as_well():
+    contrasts = np.array([[1.0, 0.0, 0.1], [1.1, 1.2, 0.1], [1.0, 0.0, 0.8], [1.8, 0.1, 0.1]])
+    labels = {"age": ("age", "年龄"), "counter": ("share at the counter", "柜面占比"), "aum": ("assets", "资产")}
+    names = contrast_names(
+        contrasts, ["age", "counter", "aum"], np.eye(3), order=np.arange(4), taken=set(), labels=labels
+    )
+    assert names == [
+        ("high age, usual assets, usual share at the counter", "年龄高、资产居中、柜面占比居中"),
+        ("high share at the counter, high age", "柜面占比高、年龄高"),
+        ("high age, high assets", "年龄高、资产高"),
+        ("very high age", "年龄很高"),
+    ]
+
+
+def test_labels_of_a_month_earlier_and_values_are_words_of_the_language():
+    names = dict(COLUMN_LABELS) | {"outflow_1m": ("outflow in the month", "当月流出金额")}
+    assert label_pair(names, "outflow_1m_previous") == ("outflow in the month before", "上月流出金额")
+    assert label_pair(names, "inflow_3m_previous") == (
+        "inflow in 3 months, to the end of the month before",
+        "截至上月末近3个月流入金额",
+    )
+    assert label_pair(names, "aum_average_previous") == ("average assets the month before", "上月日均资产")
+    assert label_pair(names, "aum_end_previous") == ("assets at the end of the month before", "上月末资产")
+    assert label_pair(names, "age_previous") == ("age the month before", "上月年龄")
+    english, chinese = label_pair(names, "aum_average_of_assets_ratio")
+    assert english == "average assets of the month against those of 3 months"
+    assert chinese == "当月日均资产与近3个月日均资产之比"
+    assert shown_value("salary_stopped", 1.0, "en") == "yes"
+    assert shown_value("has_mortgage", 0.0, "zh") == "否"
+    assert shown_value("has_mortgage", 0.25, "en") == "0.25"
+    assert shown_value("aum_change_3m_ratio", -0.004, "en") == "0%"
+    assert shown_value("rate_gap", -0.00001, "en") == "0.00%"
+    assert shown_value("aum_change_3m_ratio", -0.04, "en") == "-4%"
+    assert shown_value("lum_end", -0.0, "zh") == "0"

@@ -206,8 +206,9 @@ class ChurnChances:
     """Monte-Carlo probabilities of an evaluated churn definition, one per customer.
 
     `is_eligible`: a customer at as-of, not known to be dead, who has not left by the definition before. `in_outcome`
-    is the share of futures with the event among those that have a label: no closure in the gap, no death that the
-    bank learns of, no matured money that was only away. `in_gap` is the share of futures with a closure in the gap.
+    is the share of futures with the event among those that have a label: no closure in the gap and no drop that had
+    lasted by its end, no death that the bank learns of, no matured money that was only away. `in_gap` is the share of
+    futures that left before the window.
     """
 
     source_customer_id: pa.Array
@@ -239,10 +240,10 @@ def churn_chances(bank: BankAt, definition: ChurnDefinition | None = None, futur
     is_eligible = _is_at_risk(bank, past, chosen)
     early, late, labelled = (np.zeros(len(baseline)) for _ in range(3))
     for future in simulate_futures(bank, futures, chosen.gap + chosen.outcome):
-        labels = churn_labels(future, baseline, chosen)
+        labels = churn_labels(future, past, chosen)
         labelled += ~np.isnan(labels)
         late += labels == 1
-        early += _is_closed_early(future, chosen)
+        early += _left_early(future, past, chosen)
     return ChurnChances(
         customer_ids(np.concatenate([block.people.number for block in bank.blocks])),
         is_eligible,
@@ -252,20 +253,30 @@ def churn_chances(bank: BankAt, definition: ChurnDefinition | None = None, futur
     )
 
 
-def churn_labels(future: Future, baseline: FloatArray, definition: ChurnDefinition) -> FloatArray:
-    """Churn in a future: 1, 0, or NaN where the definition has no label."""
+def churn_labels(future: Future, past: FloatArray, definition: ChurnDefinition) -> FloatArray:
+    """Churn in a future after the months of `past` (`average_aum_until`): 1, 0, or NaN where there is no label."""
     is_closed = future.is_closed[-1]
-    dropped = (future.average_aum[-definition.held :] <= (1 - definition.drop) * baseline).all(axis=0)
-    dropped &= (baseline >= definition.smallest_baseline) & (baseline > 0)
-    has_label = ~(_is_closed_early(future, definition) | future.is_deceased[-1] | future.is_rebooked.any(axis=0))
+    dropped = _is_low(future, past, definition)[-definition.held :].all(axis=0)
+    has_label = ~(_left_early(future, past, definition) | future.is_deceased[-1] | future.is_rebooked.any(axis=0))
     return np.where(has_label, (is_closed | dropped).astype(float), np.nan)
 
 
-def _is_closed_early(future: Future, definition: ChurnDefinition) -> BooleanArray:
+def _is_low(future: Future, past: FloatArray, definition: ChurnDefinition) -> BooleanArray:
+    """Whether AUM is down, in the `held` - 1 months up to as-of, which may be the first of a drop, and after."""
+    baseline = _mean(past[-definition.baseline_months :])
+    average = np.concatenate([past[len(past) + 1 - definition.held :], future.average_aum])
+    with np.errstate(invalid="ignore"):
+        is_low: BooleanArray = average <= (1 - definition.drop) * baseline
+    return is_low & (baseline >= definition.smallest_baseline) & (baseline > 0)
+
+
+def _left_early(future: Future, past: FloatArray, definition: ChurnDefinition) -> BooleanArray:
+    """Closed in the gap, or down to the end and, when the gap ended, for `held` months already."""
     if definition.gap == 0:
         return np.zeros(future.is_closed.shape[1], np.bool_)
     last = definition.gap - 1
-    early: BooleanArray = future.is_closed[last] & ~future.is_deceased[last]
+    dropped = _is_low(future, past, definition)[last:].all(axis=0)
+    early: BooleanArray = (future.is_closed[last] | dropped) & ~future.is_deceased[last]
     return early
 
 

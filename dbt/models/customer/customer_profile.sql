@@ -1,3 +1,7 @@
+{%- set unknown_to_segments = {'en': 'nothing is known of what makes the segments', 'zh': '构成分群的各项特征均无数据'} -%}
+{%- set too_few_measures = {'en': 'too few measures of loyalty are known', 'zh': '可得的忠诚度度量过少'} -%}
+{%- set not_scored = {'en': 'not scored by the model in force', 'zh': '现行模型未对其评分'} -%}
+{%- set no_rule = {'en': 'no rule applies', 'zh': '无适用规则'} -%}
 with
 
 persons as (
@@ -7,7 +11,9 @@ persons as (
 ),
 
 last_months as (
-    select *
+    select
+        *,
+        month_start_on = max(month_start_on) over () as is_last_month
     from {{ ref('mining_features_customer_month') }}
     qualify row_number() over (partition by person_id order by month_start_on desc) = 1
 ),
@@ -16,7 +22,9 @@ last_runs as (
     select
         miner,
         status,
-        reason_en
+        reason_en,
+        reason_zh,
+        max(case when status = 'published' then 1 else 0 end) over (partition by miner) = 1 as has_model
     from {{ ref('model_run') }}
     qualify row_number() over (partition by miner order by as_of desc, status desc, run_id asc) = 1
 ),
@@ -112,14 +120,17 @@ select
     segments.name_zh as segment_name_zh,
     segments.as_of as segment_as_of,
     {{ days_between('segments.as_of', as_of()) }} as segment_age_days,
-    {{ absence_of('segmentation', 'segments.segment_id') }} as segment_absence,
+    {{ absence_of('segmentation', 'segments.segment_id', unknown_to_segments) }} as segment_absence,
+    {{ absence_of('segmentation', 'segments.segment_id', unknown_to_segments, language='zh') }} as segment_absence_zh,
     loyalty.loyalty_index,
     cast(loyalty.loyalty_decile as integer) as loyalty_decile,
     loyalty.level_en as loyalty_level,
     loyalty.level_zh as loyalty_level_zh,
+    loyalty.is_proven as is_loyalty_proven,
     loyalty.as_of as loyalty_as_of,
     {{ days_between('loyalty.as_of', as_of()) }} as loyalty_age_days,
-    {{ absence_of('loyalty_run', 'loyalty.loyalty_index') }} as loyalty_absence,
+    {{ absence_of('loyalty_run', 'loyalty.loyalty_index', too_few_measures) }} as loyalty_absence,
+    {{ absence_of('loyalty_run', 'loyalty.loyalty_index', too_few_measures, language='zh') }} as loyalty_absence_zh,
     churn.probability as churn_probability,
     cast(churn.risk_decile as integer) as churn_risk_decile,
     churn.is_listed as is_on_churn_list,
@@ -132,17 +143,24 @@ select
     reasons.reason_3_zh as churn_reason_3_zh,
     churn.as_of as churn_as_of,
     {{ days_between('churn.as_of', as_of()) }} as churn_age_days,
-    {{ absence_of('churn_run', 'churn.probability') }} as churn_absence,
+    coalesce(churn_exclusions.exclusion_en, {{ absence_of('churn_run', 'churn.probability', not_scored) }}) as churn_absence,
+    coalesce(
+        churn_exclusions.exclusion_zh, {{ absence_of('churn_run', 'churn.probability', not_scored, language='zh') }}
+    ) as churn_absence_zh,
     dormancy.probability as dormancy_probability,
     cast(dormancy.risk_decile as integer) as dormancy_risk_decile,
     dormancy.as_of as dormancy_as_of,
     {{ days_between('dormancy.as_of', as_of()) }} as dormancy_age_days,
-    {{ absence_of('dormancy_run', 'dormancy.probability') }} as dormancy_absence,
+    coalesce(dormancy_exclusions.exclusion_en, {{ absence_of('dormancy_run', 'dormancy.probability', not_scored) }}) as dormancy_absence,
+    coalesce(
+        dormancy_exclusions.exclusion_zh, {{ absence_of('dormancy_run', 'dormancy.probability', not_scored, language='zh') }}
+    ) as dormancy_absence_zh,
     rules.rule_id as top_rule_id,
     rules.consequent as top_rule_product_code,
     rules.sentence_en as top_rule,
     rules.sentence_zh as top_rule_zh,
-    {{ absence_of('association', 'rules.rule_id', otherwise='no rule applies') }} as top_rule_absence
+    {{ absence_of('association', 'rules.rule_id', no_rule, of_account=false) }} as top_rule_absence,
+    {{ absence_of('association', 'rules.rule_id', no_rule, language='zh', of_account=false) }} as top_rule_absence_zh
 from persons
 left join last_months as months on persons.person_id = months.person_id
 left join bands
@@ -153,6 +171,14 @@ left join segments on persons.person_id = segments.person_id
 left join loyalty on persons.person_id = loyalty.person_id
 left join churn on persons.person_id = churn.person_id
 left join dormancy on persons.person_id = dormancy.person_id
+left join {{ ref('churn_exclusion') }} as churn_exclusions
+    on
+        persons.person_id = churn_exclusions.person_id
+        and churn_exclusions.definition = 'closure_or_drop'
+left join {{ ref('churn_exclusion') }} as dormancy_exclusions
+    on
+        persons.person_id = dormancy_exclusions.person_id
+        and dormancy_exclusions.definition = 'dormancy'
 left join reasons on churn.person_id = reasons.person_id
 left join {{ ref('customer_rule') }} as rules on persons.person_id = rules.person_id
 left join last_runs as segmentation on segmentation.miner = 'segmentation'
