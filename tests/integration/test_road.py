@@ -238,6 +238,24 @@ def test_berka_as_of_its_last_transaction(berka_home):
     assert landed["card"] == 892
 
 
+def test_berka_s_miners_give_what_its_tables_allow_and_say_why_not_the_rest(berka_home):
+    release = berka_home / "current" / "mainbank.duckdb"
+    runs = dict(query(release, "select miner, status from mining.model_run"))
+    assert {miner for miner, status in runs.items() if status == "refused"} == {
+        "churn_closure_or_drop",
+        "churn_dormancy",
+    }
+    reasons = query(release, "select reason_en from mining.model_run where status = 'refused'")
+    assert all(
+        "customers have a known outcome; a churn model that can be judged needs 1000" in why for (why,) in reasons
+    )
+    assert query(release, "select count(*) > 1 from mining.segment") == [(True,)]
+    assert query(release, "select count(*) > 1000, bool_and(is_proven) from mining.loyalty_score") == [(True, True)]
+    measures = query(release, "select count(*) filter (where is_available), count(*) from mining.loyalty_measure")
+    assert 0 < measures[0][0] < measures[0][1]
+    assert query(release, "select count(*) from mining.churn_score") == [(0,)]
+
+
 @pytest.mark.slow
 def test_berka_as_of_the_end_of_1998_knows_every_account(berka_home, mainbank, shared_data):
     outcome = mainbank(
