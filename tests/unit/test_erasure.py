@@ -323,12 +323,13 @@ def test_models_fitted_with_the_person_are_told_and_the_rows_beside_them_go(bank
 
     def promote(of_bank: str) -> Promotion:
         assigned = pd.DataFrame({"person_id": [person, other], "segment_id": [1, 2]})
-        frames = {"segment_assignment": assigned, "segment": pd.DataFrame({"segment_id": [1, 2]})}
+        segments = pd.DataFrame({"segment_id": [1, 2]})
+        frames = {"segment_assignment": assigned, "segment": segments, "model_run": pd.DataFrame({"run_id": ["r1"]})}
         return ModelStore(bank.home, of_bank).promote("segmentation", "r1", AS_OF, lambda _: frames, save)
 
     promoted, elsewhere = promote("small"), promote("other")
     certificate = bank.erase("1")
-    assert certificate["models"] == ["models/small/segmentation/r1"]
+    assert certificate["models"] == [f"models/small/segmentation/{AS_OF}_m1"]
     assert ModelStore(bank.home, "small").in_force("segmentation", AS_OF) == promoted
     assert promoted.frames()["segment_assignment"]["person_id"].tolist() == [other]
     assert len(promoted.frames()["segment"]) == 2
