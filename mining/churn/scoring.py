@@ -120,13 +120,8 @@ def score(
     return rounded_frame(result)
 
 
-def group_effects(model: ChurnModel, encoded: np.ndarray, columns: list[str]) -> np.ndarray:
-    """Return the effect of a group of source columns on the log-odds, shape (rows,); see the module."""
-    return Effects(model, encoded).of(columns)
-
-
 class Effects:
-    """Effects of groups of columns on the log-odds of the same rows."""
+    """Effects of groups of columns on the log-odds of the same rows; see the module."""
 
     def __init__(self, model: ChurnModel, encoded: np.ndarray) -> None:
         self.model, self.encoded = model, encoded

@@ -28,7 +28,7 @@ from mining.churn.models import (
     log_loss,
     raw_probabilities,
 )
-from mining.churn.scoring import column_groups, group_effects, typical_stayer
+from mining.churn.scoring import Effects, column_groups, typical_stayer
 from mining.gates import (
     Refusal,
     Run,
@@ -914,9 +914,10 @@ def driver_rows(model: ChurnModel, rows: Rows, settings: Settings, names: dict[s
     draw = np.argsort(hashed_shares(rows.persons.iloc[position], settings.seed, "drivers"), kind="stable")
     position = np.sort(position[draw[:1000]])
     encoded = model.encoder.encoded(rows.typed.frame.iloc[position])
+    effects = Effects(model, encoded)
     table = []
     for group in model.groups:
-        effect = group_effects(model, encoded, group)
+        effect = effects.of(group)
         english = " / ".join(label_pair(names, name)[0] for name in group)
         chinese = " / ".join(label_pair(names, name)[1] for name in group)
         table.append((model.run_id, ", ".join(group), english, chinese, float(np.abs(effect).mean()),

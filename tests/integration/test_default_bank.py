@@ -40,3 +40,14 @@ def test_every_miner_publishes_and_every_person_has_a_profile(release):
         "(select count(*) from customer.customer_profile)"
     ).fetchall()[0]
     assert persons == profiles > 10_000
+
+
+def test_who_can_no_longer_leave_has_a_reason_and_no_probability(release):
+    counts = """
+        select
+            (select count(*) from mining.churn_exclusion),
+            (select count(*) from mining.churn_exclusion inner join mining.churn_score using (definition, person_id)),
+            (select count(churn_probability) from customer.customer_profile where is_deceased)
+    """
+    excluded, scored, deceased = release.execute(counts).fetchall()[0]
+    assert (excluded > 0, scored, deceased) == (True, 0, 0)

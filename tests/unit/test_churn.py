@@ -17,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 from mining import churn
 from mining.churn import BoostingSettings, Settings
 from mining.churn.models import Calibration, ChurnModel, fit_boosting, fit_calibration, fit_logistic, fit_sigmoid
-from mining.churn.scoring import group_effects
+from mining.churn.scoring import Effects
 from mining.churn.training import canonical_rows, drawn_rows, person_splits
 from mining.examples import customer_panel
 from mining.metrics import area_under_curve, count_scores
@@ -338,7 +338,7 @@ def test_effects_of_an_additive_model_are_exact_and_add_up(independent):
     reference = np.median(encoded, axis=0)
     flat = Calibration("sigmoid", 0.0, 1.0, np.empty(0), np.empty(0))
     model = ChurnModel("logistic", encoder, estimator, flat, reference, {}, [[n] for n in kinds], 1, "run")
-    effects = np.column_stack([group_effects(model, encoded, [name]) for name in kinds])
+    effects = np.column_stack([Effects(model, encoded).of([name]) for name in kinds])
     line = special.logit(model.raw(encoded)) - special.logit(model.raw(reference[None, :]))
     assert np.allclose(effects.sum(axis=1), line, atol=1e-8)
     prepared = estimator.named_steps["prepare"].transform(encoded)

@@ -45,7 +45,8 @@ loyalty_index = miner_asset(
     },
     deps=[("features", "mining_features_customer_month"), ("features", "customer_month_outcome")],
     check="loyalty_means_something",
-    check_description="Enough measures and customers, and retention rises with the index. | "
-    "度量与客户足够，且留存随指数上升。",
+    check_description="Enough measures and customers, else no index is published; a column says whether it is "
+    "proven by retention. | "
+    "度量与客户足够，否则不发布指数；留存是否随指数上升另列标明。",
     mine=mine,
 )
