@@ -20,12 +20,14 @@ test: .venv/ready
 test-slow: .venv/ready  ## slow proofs; a skip is a failure unless ALLOW_SKIP="part of a name" allows it
 	FAIL_ON_SKIP=1 .venv/bin/python -m pytest -m slow -rs
 
-check: .venv/ready  ## format, lint, types, SQL lint, dbt parse
+check: .venv/ready  ## format, lint, types, SQL lint, dbt parse, secrets, vulnerable dependencies
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/sqlfluff lint --processes 2 --disable-progress-bar dbt/models dbt/tests
 	.venv/bin/python -m dagster_project.lib.project_check
+	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook
+	.venv/bin/python .ci/audit.py
 
 bench: .venv/ready
 	.venv/bin/python -m benchmarks

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import getpass
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from dagster_project.lib.environment import Environment, parse_as_of, remembered
 from warehouse.errors import UserError
 from warehouse.home import Home
+
+if TYPE_CHECKING:
+    from warehouse.sources.bank import Bank
 
 application = typer.Typer(
     name="mainbank",
@@ -32,6 +38,8 @@ quarantine = typer.Typer(help="Rows that could not be landed.", no_args_is_help=
 application.add_typer(sources, name="sources")
 application.add_typer(release, name="release")
 application.add_typer(quarantine, name="quarantine")
+vault = typer.Typer(help="Clear identifiers and their keys; every reading is recorded.", no_args_is_help=True)
+application.add_typer(vault, name="vault")
 
 console = Console(highlight=False)
 
@@ -41,6 +49,8 @@ SourceOption = Annotated[
 AsOfOption = Annotated[str | None, typer.Option(help="Build as of this date, as 2024-03-31.")]
 CustomersOption = Annotated[int | None, typer.Option(help="Size of the sample bank.")]
 DEFAULT_CUSTOMERS = 20_000
+PurposeOption = Annotated[str, typer.Option(help="Why: a purpose of the role (warehouse/vault/access.yml).")]
+RoleOption = Annotated[str, typer.Option(help="As what you read.")]
 DataOption = Annotated[Path | None, typer.Option(help="The folder with the bank's deliveries.")]
 
 
@@ -272,6 +282,166 @@ def quarantine_list() -> None:
     for item in summarise(home_of_process()):
         table.add_row(item.bank, item.source, item.file, item.column, item.reason, str(item.rows), str(item.first_line))
     console.print(table)
+
+
+def user_of_process() -> str:
+    """Account of whoever gave the command, for the record of what was read and decided."""
+    return getpass.getuser()
+
+
+@vault.command("status")
+def vault_status() -> None:
+    """Show what the vault holds, by number, after opening its keys."""
+    from warehouse.vault import KEY_VARIABLE, status  # noqa: PLC0415
+
+    source = KEY_VARIABLE if KEY_VARIABLE in os.environ else "vault/master.key"
+    found = status(home_of_process(), source)
+    for name, value in (
+        ("master key", f"{found.master_key}, from {found.key_source}"),
+        ("token key", found.token_key),
+        ("keys of records", f"{found.records:,}"),
+        ("keys of blocks", f"{found.blocks:,}"),
+        ("sealed files", f"{found.sealed_files:,}, {found.sealed_bytes:,} bytes"),
+        ("readings", f"{found.readings:,}, {found.refused:,} of them refused"),
+    ):
+        console.print(f"{name:<16} {value}", markup=False, soft_wrap=True)
+
+
+@vault.command("show")
+def vault_show(
+    record: Annotated[str, typer.Argument(help="Record id: 64 hexadecimal digits.")],
+    purpose: PurposeOption,
+    role: RoleOption = "data_protection_officer",
+    authority: Annotated[str | None, typer.Option(help="Which authority asks; for disclosure.")] = None,
+) -> None:
+    """Show the clear values of one record. The reading is recorded, also when it is refused."""
+    from warehouse.vault import read_clear  # noqa: PLC0415
+
+    home = home_of_process()
+    values = read_clear(
+        home,
+        bank_in_force(home).name,
+        [record],
+        purpose=purpose,
+        role=role,
+        who=user_of_process(),
+        authority=authority,
+    )
+    table = Table("source", "known on", "row", "column", "value", box=None, pad_edge=False)
+    for value in values:
+        table.add_row(value.source, str(value.known_on), str(value.source_row), value.column, escape(value.value))
+    console.print(table if values else "nothing: no such record, no identifying values, or erased")
+
+
+@vault.command("rotate")
+def vault_rotate() -> None:
+    """Exchange the master key; no token changes. Killed at any point, the next command completes it."""
+    from warehouse.vault import KEY_VARIABLE, NEW_KEY_VARIABLE, begin_rotation  # noqa: PLC0415
+
+    old, new = begin_rotation(home_of_process().vault)
+    console.print(f"master key {old} is now {new}")
+    if KEY_VARIABLE in os.environ:
+        console.print(
+            f"set {KEY_VARIABLE} to the new key from now on, and take {NEW_KEY_VARIABLE} away", soft_wrap=True
+        )
+
+
+def bank_in_force(home: Home) -> Bank:
+    """Mapping and settings of the bank the home was last run with.
+
+    Raises
+    ------
+    UserError
+        If it was never run.
+    """
+    from dagster_project.lib.environment import bank_of  # noqa: PLC0415
+
+    known = remembered(home.root)
+    if known is None:
+        raise UserError("nothing was run in this home yet", where=str(home.root), next_step="run: mainbank run")
+    return bank_of(known.source)
+
+
+@application.command()
+def erase(
+    persons: Annotated[list[str], typer.Argument(help="person_id, one or several.")],
+    reason: Annotated[str, typer.Option(help="Why; it goes into the certificate.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and change nothing.")] = False,
+    with_shared: Annotated[bool, typer.Option("--with-shared", help="Also accounts that others hold too.")] = False,
+) -> None:
+    """Erase persons: keys destroyed, deliveries rewritten, the warehouse built anew by the next run."""
+    from warehouse import erasure  # noqa: PLC0415
+
+    home = home_of_process()
+    bank, who = bank_in_force(home), user_of_process()
+    if dry_run:
+        planned = erasure.plan(home, bank, persons, who=who)
+        rows = planned.rows
+        for name, value in (
+            ("persons", f"{len(rows.person_ids):,}"),
+            ("source records", f"{len(rows.record_ids):,}, their keys destroyed"),
+            ("accounts", f"{len(rows.accounts):,}, {len(rows.shared_accounts):,} of them shared with others"),
+            ("landed rows", f"{sum(map(len, rows.landed.values())):,} in {len(rows.landed):,} deliveries"),
+            ("quarantined", f"{sum(map(len, rows.quarantined.values())):,} that name them"),
+            ("perhaps theirs", f"{sum(map(len, rows.perhaps_quarantined.values())):,} quarantined that name nobody"),
+            ("superseded", f"{len(rows.superseded):,} deliveries no longer in force, their files deleted"),
+            ("models", ", ".join(planned.models) or "none"),
+            ("releases", f"{', '.join(planned.releases) or 'none'} (each until it is pruned)"),
+            ("as-of builds", f"{', '.join(planned.as_of_files) or 'none'} (deleted)"),
+            ("legal holds", "; ".join(f"{person}: {why}" for person, why in planned.holds.items()) or "none"),
+        ):
+            console.print(f"{name:<16} {value}", markup=False, soft_wrap=True)
+        console.print("Nothing was changed.")
+        return
+    certificate = erasure.erase(home, bank, persons, reason=reason, who=who, with_shared=with_shared)
+    console.print(f"erased; certificate {certificate['certificate']}", soft_wrap=True)
+    console.print(f"{len(certificate['deliveries'])} deliveries were rewritten; the warehouse is built by the next run")
+    if certificate["releases"]:
+        console.print(
+            f"Releases that still hold the person until they are pruned: {', '.join(certificate['releases'])}. "
+            "After the next run: mainbank release prune --kept 1",
+            soft_wrap=True,
+        )
+    if certificate["models"]:
+        console.print(
+            f"Models fitted with the person: {', '.join(certificate['models'])}. To fit anew: make retrain",
+            soft_wrap=True,
+        )
+
+
+@application.command()
+def hold(
+    person: Annotated[str, typer.Argument(help="person_id.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    release_: Annotated[bool, typer.Option("--release", help="End the hold.")] = False,
+) -> None:
+    """Put a person under legal hold, which blocks erasure; or release them."""
+    from warehouse.erasure import set_hold  # noqa: PLC0415
+
+    home = home_of_process()
+    set_hold(home, bank_in_force(home), person, reason=reason, who=user_of_process(), is_release=release_)
+    console.print(f"{person}: {'released' if release_ else 'held'}", markup=False)
+
+
+@application.command()
+def export(
+    person: Annotated[str, typer.Argument(help="person_id.")],
+    purpose: PurposeOption,
+    role: RoleOption = "customer_request",
+    out: Annotated[Path | None, typer.Option(help="File to write, mode 0600; the screen by default.")] = None,
+) -> None:
+    """Give all that is held of a person, as JSON. The reading is recorded."""
+    from warehouse.export import export_person  # noqa: PLC0415
+    from warehouse.vault.files import write_new  # noqa: PLC0415
+
+    home = home_of_process()
+    held = export_person(home, bank_in_force(home), person, purpose=purpose, role=role, who=user_of_process())
+    text = json.dumps(held, ensure_ascii=False, indent=1, default=str)
+    if out is None:
+        sys.stdout.write(text + "\n")
+    else:
+        write_new(out, text.encode())
+        console.print(f"written to {out}", markup=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from warehouse.errors import UserError
 from warehouse.ledger import KNOWN_FROM_THE_START
@@ -24,13 +27,17 @@ from warehouse.sources.specification import (
     quote_text,
     typed_expression,
 )
-from warehouse.vault import CLEAR_VALUES, normalised_expression, record_id_expression, token_expression
+from warehouse.vault.sealed import BLOCK_VALUES, RECORD_VALUES
+from warehouse.vault.tokens import normalised, normalised_expression, record_id_expression, token_expression
 
 #: Columns that landing adds; `record_id` only where the mapping names the record.
 ADDED_COLUMNS = (SOURCE_ROW, "_known_on", "_is_known_on_assumed", "_operation")
 RECORD_ID = "record_id"
-LANDED, QUARANTINED, FILTERED = 0, 1, 2
+LANDED, QUARANTINED, FILTERED, ERASED = 0, 1, 2, 3
+_CHUNK_ROWS = 1 << 12
 _VERDICT = "_verdict"
+_RECORD = "_record"
+_ERASED = "_erased"
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,30 @@ class Fault:
     column: str
     reason: str
     value: str | None
+    record_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ErasedRows:
+    """What of a delivery must not be landed again.
+
+    Attributes
+    ----------
+    record_ids
+        Records of erased persons, in any delivery.
+    source_rows
+        Rows of this very file that were erased before.
+    condition
+        On the typed columns of a row: it names an erased customer or account. Never NULL; None
+        if nobody was erased, or such rows name nobody.
+    """
+
+    record_ids: frozenset[str] = frozenset()
+    source_rows: frozenset[int] = frozenset()
+    condition: str | None = None
+
+
+NOTHING_ERASED = ErasedRows()
 
 
 @dataclass(frozen=True)
@@ -51,18 +82,39 @@ class JudgedRows:
     ----------
     landed
         Rows to land, identifying values replaced by tokens.
-    clear_values
-        Identifying values of those rows, for the vault (`vault.CLEAR_VALUES`).
+    record_values
+        Identifying values of those rows that belong to a record, for the vault (`sealed.RECORD_VALUES`).
+    block_values
+        Identifying values of the others, each distinct one once (`sealed.BLOCK_VALUES`).
     faults
         Of the rows to quarantine, by row and column.
     filtered
         Number of rows the mapping's `where` does not keep.
+    erased
+        Number of rows left out since their person was erased.
     """
 
     landed: pa.Table
-    clear_values: pa.Table
+    record_values: pa.Table
+    block_values: pa.Table
     faults: list[Fault]
     filtered: int
+    erased: int = 0
+
+
+@dataclass(frozen=True)
+class _Identifying:
+    """Values of an identifying column: normalised by code, the code and the token of each row, and each value once."""
+
+    by_code: pa.Array
+    codes: pa.Array
+    tokens: pa.Array
+    distinct: pa.Array
+
+    @property
+    def values(self) -> pa.Array:
+        """The normalised value of each row: only rows that are sealed by themselves need it."""
+        return pc.take(self.by_code, self.codes)
 
 
 @dataclass(frozen=True)
@@ -91,6 +143,8 @@ class Judge:
         Date of the delivery; None for an initial load, where each row has its own.
     operation
         `upsert` or `delete`. Of a deleted row only the key must be there, and `where` is not asked.
+    erased
+        Rows that are left out whatever they hold.
     """
 
     def __init__(
@@ -102,8 +156,10 @@ class Judge:
         text_columns: frozenset[str],
         known_on: date | None,
         operation: str,
+        erased: ErasedRows = NOTHING_ERASED,
     ) -> None:
         self._connection = connection
+        self._erased = erased
         self._source = source
         self._is_delete = operation == "delete"
         self._absent = [column.name for column in source.columns if column.name not in names]
@@ -136,35 +192,108 @@ class Judge:
         for name in self._absent:
             batch = batch.append_column(name, pa.nulls(batch.num_rows, pa.string()))
         self._connection.register("batch", batch)
-        try:
-            judged = self._connection.sql(self._query).to_arrow_table()
-        except duckdb.Error as error:
-            raise self._expression_failed(error) from None
-        if not judged.column(SOURCE_ROW).equals(batch.column(SOURCE_ROW)):
-            raise RuntimeError("DuckDB gave the rows of a batch back in another order")
-        verdict = judged.column(_VERDICT).to_numpy()
+        judged = self._of_batch(self._query, batch)
+        if self._erased.condition is not None:
+            # Asked of what the mapping reads; it may not read identifying columns for an id.
+            query = f"{self._steps()} select ({self._erased.condition}) as {_ERASED}, {SOURCE_ROW} from judged"
+            judged = judged.append_column(_ERASED, self._of_batch(query, batch).column(_ERASED))
+        if self._source.record is not None:
+            expression = record_id_expression(self._source.source_system, "value", is_normalised=True)
+            record_ids = self._hashed(judged.column(_RECORD), expression)
+            judged = judged.append_column(RECORD_ID, record_ids)
+        verdict = self._verdict(judged)
         faults: list[Fault] = []
         if bool((verdict == QUARANTINED).any()):
-            self._connection.register("batch", batch.filter(pa.array(verdict == QUARANTINED)))
-            faults = self._faults()
+            is_faulty = pa.array(verdict == QUARANTINED)
+            self._connection.register("batch", batch.filter(is_faulty))
+            faults = self._faults(judged.filter(is_faulty))
         self._connection.unregister("batch")
         if bool((verdict != LANDED).any()):
             is_landed = pa.array(verdict == LANDED)
             batch, judged = batch.filter(is_landed), judged.filter(is_landed)
+        clear = {
+            name: self._identified(judged.column(column) if column in judged.column_names else batch.column(name))
+            for name, column in self._clear.items()
+        }
+        record_values, block_values = self._identifying_values(judged, clear)
         return JudgedRows(
-            landed=self._landed(batch, judged),
-            clear_values=self._clear_values(judged),
+            landed=self._landed(batch, judged, clear),
+            record_values=record_values,
+            block_values=block_values,
             faults=faults,
             filtered=int((verdict == FILTERED).sum()),
+            erased=int((verdict == ERASED).sum()),
         )
 
-    def _landed(self, batch: pa.Table, judged: pa.Table) -> pa.Table:
+    def _of_batch(self, query: str, batch: pa.Table) -> pa.Table:
+        """Result of a query over the registered batch, in its order."""
+        try:
+            found = self._connection.sql(query).to_arrow_table()
+        except duckdb.Error as error:
+            raise self._expression_failed(error) from None
+        if not found.column(SOURCE_ROW).equals(batch.column(SOURCE_ROW)):
+            raise RuntimeError("DuckDB gave the rows of a batch back in another order")
+        return found
+
+    def _verdict(self, judged: pa.Table) -> npt.NDArray[np.int64]:
+        verdict: npt.NDArray[np.int64] = judged.column(_VERDICT).to_numpy()
+        if not (self._erased.record_ids or self._erased.source_rows or self._erased.condition):
+            return verdict
+        rows = pa.array(sorted(self._erased.source_rows), pa.int64())
+        is_erased = pc.is_in(judged.column(SOURCE_ROW).cast(pa.int64()), value_set=rows)
+        if self._source.record is not None:
+            records = pa.array(sorted(self._erased.record_ids), pa.string())
+            is_erased = pc.or_(is_erased, pc.is_in(judged.column(RECORD_ID), value_set=records))
+        if self._erased.condition is not None:
+            is_erased = pc.or_(is_erased, judged.column(_ERASED))
+        return np.where(is_erased.to_numpy(), ERASED, verdict)
+
+    def _hashed(self, values: pa.ChunkedArray, expression: str) -> pa.Array:
+        """Keyed hashes of texts, each distinct one worked out once: many rows have the same counterparty.
+
+        `expression` is over a column `value`.
+        """
+        encoded = pc.dictionary_encode(values.cast(pa.string()).combine_chunks())
+        distinct = encoded.dictionary
+        if not len(distinct):
+            return pa.nulls(len(values), pa.string())
+        hashed = self._of_distinct(distinct, f"select {expression} as hashed, place from distinct_text")
+        return pc.take(hashed.column("hashed").cast(pa.string()).combine_chunks(), encoded.indices)
+
+    def _of_distinct(self, distinct: pa.Array, query: str) -> pa.Table:
+        """Result of a query over `distinct_text` (value, place), in its order."""
+        places = pa.array(np.arange(len(distinct)))
+        table = pa.table({"value": distinct, "place": places})
+        # In chunks, or one thread would do all the work.
+        chunks = table.to_batches(max_chunksize=_CHUNK_ROWS)
+        self._connection.register("distinct_text", pa.Table.from_batches(chunks, table.schema))
+        found = self._connection.sql(query).to_arrow_table()
+        self._connection.unregister("distinct_text")
+        if not found.column("place").combine_chunks().equals(places):
+            raise RuntimeError("DuckDB gave the values of a batch back in another order")
+        return found
+
+    def _identified(self, values: pa.ChunkedArray) -> _Identifying:
+        """Normalised values and tokens, each distinct one worked out once."""
+        encoded = pc.dictionary_encode(values.cast(pa.string()).combine_chunks())
+        by_code, codes = normalised(encoded.dictionary), encoded.indices
+        if not len(by_code):
+            return _Identifying(by_code, codes, pa.nulls(len(values), pa.string()), by_code)
+        token = token_expression("value", is_normalised=True)
+        found = self._of_distinct(by_code, f"select {token} as hashed, place from distinct_text")
+        tokens = pc.take(found.column("hashed").cast(pa.string()).combine_chunks(), codes)
+        # Two values may have become one only where trimming changed some.
+        distinct = by_code if by_code.equals(encoded.dictionary) else by_code.drop_null().unique()
+        return _Identifying(by_code, codes, tokens, distinct)
+
+    def _landed(self, batch: pa.Table, judged: pa.Table, clear: dict[str, _Identifying]) -> pa.Table:
         """As delivered: the text itself, not what was read from it. What is identifying leaves as a token."""
         columns = {
-            column.name: (judged if column.is_identifying else batch).column(column.name)
-            for column in self._source.columns
+            column.name: clear[column.name].tokens
+            if column.is_identifying
+            else (judged if isinstance(column, DerivedColumn) else batch).column(column.name)
+            for column in self._source.all_columns
         }
-        columns |= {column.name: judged.column(column.name) for column in self._source.derive}
         if self._source.record is not None:
             columns[RECORD_ID] = judged.column(RECORD_ID)
         columns[SOURCE_ROW] = batch.column(SOURCE_ROW)
@@ -211,20 +340,26 @@ class Judge:
     def _final_select(self) -> str:
         """What has to be worked out; columns that stay as they are do not travel through the database."""
         columns = [SOURCE_ROW, _VERDICT, "_known_on"]
-        for column in self._source.columns:
-            if column.is_identifying:
-                columns.append(f"{token_expression(quote_name(column.name))} as {quote_name(column.name)}")
-        for derived in self._source.derive:
-            name = quote_name(derived.name)
-            columns.append(f"{token_expression(name) if derived.is_identifying else name} as {name}")
+        columns += [quote_name(column.name) for column in self._source.derive if not column.is_identifying]
         if self._source.record is not None:
-            record = record_id_expression(self._source.source_system, quote_name(self._source.record))
-            columns.append(f"{record} as {RECORD_ID}")
-        for name, clear in self._clear.items():
-            columns.append(f"{normalised_expression(quote_name(name))} as {clear}")
-            if name in self.undeclared:
-                columns.append(f"{token_expression(quote_name(name))} as {clear}_token")
+            columns.append(f"{normalised_expression(quote_name(self._source.record))} as {_RECORD}")
+        columns += [
+            f"cast({quote_name(name)} as varchar) as {clear}"
+            for name, clear in self._clear.items()
+            if not self._is_taken_as_it_is(name)
+        ]
         return f"select {', '.join(columns)} from judged"
+
+    def _is_taken_as_it_is(self, name: str) -> bool:
+        """Whether a column's text needs no reading: text without null values, but for the blank that is none anyway."""
+        column = self._source.find(name)
+        return (
+            isinstance(column, SourceColumn)
+            and column.name == name
+            and column.type == "VARCHAR"
+            and name in self._text_columns
+            and set(column.null_values) <= {""}
+        )
 
     def _column_checks(self, column: SourceColumn) -> list[_Check]:
         name = quote_name(column.name)
@@ -275,8 +410,13 @@ class Judge:
             check.fails for check in self._checks if not (check.is_null_once_typed and check.column in self._required)
         ]
 
-    def _faults(self) -> list[Fault]:
+    def _faults(self, judged: pa.Table) -> list[Fault]:
         """Every reason against each row of the batch, which holds only rows that have one."""
+        records: dict[int, str | None] = {}
+        if self._source.record is not None:
+            records = dict(
+                zip(judged.column(SOURCE_ROW).to_pylist(), judged.column(RECORD_ID).to_pylist(), strict=True)
+            )
         reasons = " union all ".join(
             f"select {SOURCE_ROW} as source_row, {index} as check_number, cast({check.shown} as varchar) as value "
             f"from judged where {check.fails}"
@@ -284,28 +424,51 @@ class Judge:
         )
         found = self._connection.sql(f"{self._steps()} {reasons} order by source_row, check_number").fetchall()
         return [
-            Fault(row, self._checks[index].column, self._checks[index].reason, value) for row, index, value in found
+            Fault(row, self._checks[index].column, self._checks[index].reason, value, records.get(row))
+            for row, index, value in found
         ]
 
-    def _clear_values(self, judged: pa.Table) -> pa.Table:
-        tables = [CLEAR_VALUES.empty_table()]
-        count = judged.num_rows
-        record_ids = judged.column(RECORD_ID) if self._source.record is not None else pa.nulls(count, pa.string())
-        for name, clear in self._clear.items():
-            values = judged.column(clear)
-            table = pa.table(
-                [
-                    record_ids,
-                    judged.column(SOURCE_ROW),
-                    pa.repeat(pa.scalar(self._source.name), count),
-                    pa.repeat(pa.scalar(name), count),
-                    judged.column(f"{clear}_token" if name in self.undeclared else name),
-                    values,
-                ],
-                schema=CLEAR_VALUES,
+    def _identifying_values(self, judged: pa.Table, clear: dict[str, _Identifying]) -> tuple[pa.Table, pa.Table]:
+        """Values for the vault: as one JSON object per row of a record, and as distinct values of all other rows.
+
+        A landed row has the token of a declared column, by which its value is found; for columns that are not
+        declared, and rows of a source with records that name none, the row is kept with the value.
+        """
+        records, blocks = RECORD_VALUES.empty_table(), [BLOCK_VALUES.empty_table()]
+        if not clear or not judged.num_rows:
+            return records, blocks[0]
+        rows = judged.column(SOURCE_ROW).cast(pa.int64())
+        others: pa.ChunkedArray | None = None
+        if self._source.record is not None:
+            record_ids = judged.column(RECORD_ID).cast(pa.string())
+            fields = ", ".join(f"{quote_text(name)}, {column}" for name, column in self._clear.items())
+            held = " or ".join(f"{column} is not null" for column in self._clear.values())
+            aliased = {self._clear[name]: found.values for name, found in clear.items()}
+            values = pa.table({"record_id": record_ids, "source_row": rows, **aliased})
+            self._connection.register("landed_values", values)
+            records = (
+                self._connection.sql(
+                    f"select record_id, source_row, cast(json_object({fields}) as varchar) as payload "
+                    f"from landed_values where record_id is not null and ({held})"
+                )
+                .to_arrow_table()
+                .cast(RECORD_VALUES)
             )
-            tables.append(table.filter(values.is_valid()))
-        return pa.concat_tables(tables)
+            self._connection.unregister("landed_values")
+            others = record_ids.is_null()
+            if not pc.any(others).as_py():
+                return records, blocks[0]
+        for name, identifying in clear.items():
+            if others is None and name not in self.undeclared:
+                distinct = identifying.distinct
+                found = pa.table({"source_row": pa.nulls(len(distinct), pa.int64()), "value": distinct})
+            else:
+                found = pa.table({"source_row": rows, "value": identifying.values})
+                found = found.filter(others) if others is not None else found
+                found = found.filter(found["value"].is_valid())
+            names = pa.repeat(pa.scalar(name), found.num_rows)
+            blocks.append(pa.table([names, found["source_row"], found["value"]], schema=BLOCK_VALUES))
+        return records, pa.concat_tables(blocks)
 
     def _delivered(self, name: str) -> str:
         """What the query calls a column as it was delivered, beside its typed value."""

@@ -27,9 +27,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse import vault
+from warehouse.erasure import complete as complete_erasure
+from warehouse.erasure import erased_rows
 from warehouse.errors import UserError
 from warehouse.home import Home
-from warehouse.judgement import ADDED_COLUMNS, RECORD_ID, Fault, Judge, JudgedRows
+from warehouse.judgement import ADDED_COLUMNS, RECORD_ID, ErasedRows, Fault, Judge, JudgedRows
 from warehouse.ledger import (
     LedgerEntry,
     delivery_id,
@@ -38,12 +40,16 @@ from warehouse.ledger import (
     read_ledger,
     write_entry,
 )
-from warehouse.quarantine import QUARANTINED, quarantine_path
+from warehouse.quarantine import FAULTS, QUARANTINED, QUARANTINED_RECORDS, quarantine_path, with_block
 from warehouse.sources.bank import Bank
 from warehouse.sources.delimited import DelimitedRows, likely_delimiter
 from warehouse.sources.delivered import DeliveredRows, RowBatch
 from warehouse.sources.parquet import ParquetRows
+from warehouse.sources.queries import create_bank_time_macro
 from warehouse.sources.specification import CsvFormat, DerivedColumn, SourceColumn, SourceSpec
+from warehouse.vault.files import locked
+from warehouse.vault.keys import TOKEN_FILE
+from warehouse.vault.sealed import SEALED, block_row
 
 DELETES_FOLDER = "deletes"
 _DATED_FOLDER = re.compile(r"(\d{4})/(\d{2})/(\d{2})")
@@ -123,13 +129,20 @@ def land(bank: Bank, data_dir: Path, home: Home, progress: Callable[[str], None]
     opened = [open_rows(delivery) for delivery in deliveries]
     home.prepare()
     with _told_when_unwritable(home), _exclusive(home, bank.name):
+        complete_erasure(home)
         entries = read_ledger(home.landing, bank.name)
-        _sweep(home, bank.name, {entry.delivery_id for entry in entries})
-        key = vault.load_key(home.vault)
-        _check_key(entries, key, home)
-        with _judging_connection(bank, home, key) as connection:
-            landing = _Landing(bank, home, connection, vault.key_id(key), tell)
-            return [landing.land(delivery, rows, entries) for delivery, rows in zip(deliveries, opened, strict=True)]
+        keys = vault.load_keys(home.vault, may_create=not entries)
+        _check_key(entries, keys, home)
+        with locked(home.vault, exclusively=False):
+            _sweep(home, bank.name, {entry.delivery_id for entry in entries})
+            with _judging_connection(bank, home, keys.token) as connection:
+                landing = _Landing(bank, home, connection, keys, tell)
+                try:
+                    return [
+                        landing.land(delivery, rows, entries) for delivery, rows in zip(deliveries, opened, strict=True)
+                    ]
+                finally:
+                    landing.close()
 
 
 def discover(bank: Bank, data_dir: Path, tell: Callable[[str], None] = lambda _line: None) -> list[Delivery]:
@@ -302,14 +315,19 @@ class _Landing:
         bank: Bank,
         home: Home,
         connection: duckdb.DuckDBPyConnection,
-        key_id: str,
+        keys: vault.VaultKeys,
         tell: Callable[[str], None],
     ) -> None:
         self._bank = bank
         self._home = home
         self._connection = connection
-        self._key_id = key_id
+        self._key_id = keys.token_id
+        self._ring = vault.KeyRing(keys, home.vault, bank.name, bank.settings.resources.memory_limit)
         self._tell = tell
+
+    def close(self) -> None:
+        """Let go of the keys."""
+        self._ring.close()
 
     def land(self, delivery: Delivery, rows: DeliveredRows, entries: list[LedgerEntry]) -> LandingResult:
         """Land one delivery; `entries` is the ledger, to which what is landed is added."""
@@ -351,7 +369,7 @@ class _Landing:
             parquet_sha256="",
             key_id=self._key_id,
         )
-        with _Staged(self._home, draft) as staged:
+        with _Staged(self._home, draft, self._ring) as staged:
             entry = self._write_rows(delivery, rows, draft, staged)
             with delivery.path.open("rb") as handle:
                 if hashlib.file_digest(handle, "sha256").hexdigest() != file_sha256:
@@ -392,6 +410,7 @@ class _Landing:
     def _write_rows(self, delivery: Delivery, rows: DeliveredRows, draft: LedgerEntry, staged: _Staged) -> LedgerEntry:
         source = delivery.source
         names = rows.column_names
+        erased = self._erased(draft)
         judge = Judge(
             self._connection,
             source,
@@ -399,18 +418,21 @@ class _Landing:
             text_columns=frozenset(name for name in names if rows.is_text(name)),
             known_on=delivery.known_on,
             operation=delivery.operation,
+            erased=erased,
         )
         show = _Shown(source, bool(judge.undeclared))
         counts = _Counts()
         for batch in _ahead(rows.batches()):
             judged = judge.judge(batch.rows)
-            faults = [Fault(row, "", reason, None) for row, reason in batch.faults.items()] + judged.faults
+            malformed = {row: why for row, why in batch.faults.items() if row not in erased.source_rows}
+            counts.erased += len(batch.faults) - len(malformed)
+            faults = [Fault(row, "", reason, None) for row, reason in malformed.items()] + judged.faults
             faults.sort(key=lambda fault: fault.source_row)
             staged.landed.write(judged.landed)
-            staged.clear_values.write(judged.clear_values)
+            staged.seal(judged.record_values, judged.block_values)
             if faults:
-                table, lines = _quarantined(batch, faults, show)
-                staged.quarantined.write(table)
+                table, originals, lines = _quarantined(batch, faults, show)
+                staged.quarantine(table, originals)
                 counts.add_faults(faults, lines)
             counts.add_rows(batch.records, judged)
             if rows.most_records is not None:
@@ -421,13 +443,13 @@ class _Landing:
         staged.close()
         self._check_share(delivery, counts, counts.read)
         written = pq.read_metadata(staged.landed.path).num_rows
-        accounted = written + counts.quarantined + counts.filtered
+        accounted = written + counts.quarantined + counts.filtered + counts.erased
         if counts.read != accounted:
             raise UserError(
                 "records of a delivery are not accounted for, so nothing of it was landed",
                 where=str(delivery.path),
                 found=f"{counts.read:,} read; {written:,} landed + {counts.quarantined:,} quarantined + "
-                f"{counts.filtered:,} filtered = {accounted:,}",
+                f"{counts.filtered:,} filtered + {counts.erased:,} erased = {accounted:,}",
                 valid="the same number on both sides",
                 next_step="report this with the mapping of the source: it is a fault of landing",
             )
@@ -439,9 +461,14 @@ class _Landing:
             rows_landed=written,
             rows_quarantined=counts.quarantined,
             rows_filtered=counts.filtered,
+            rows_erased=counts.erased,
             parquet_sha256=staged.landed.sha256(),
             undeclared_columns=tuple(judge.undeclared),
         )
+
+    def _erased(self, entry: LedgerEntry) -> ErasedRows:
+        with self._connection.cursor() as parser:
+            return erased_rows(parser, self._home, self._bank, entry)
 
     def _check_share(self, delivery: Delivery, counts: _Counts, records: int) -> None:
         """Refuse a delivery of (at most) so many records if too many of them are faulty."""
@@ -473,6 +500,7 @@ class _Landing:
         parts = [f"{entry.rows_landed:,} rows landed"]
         parts += [f"{entry.rows_quarantined:,} quarantined"] if entry.rows_quarantined else []
         parts += [f"{entry.rows_filtered:,} filtered"] if entry.rows_filtered else []
+        parts += [f"{entry.rows_erased:,} left out: their persons were erased"] if entry.rows_erased else []
         parts += [f"in the place of {entry.supersedes}"] if entry.supersedes else []
         if entry.undeclared_columns:
             names = ", ".join(entry.undeclared_columns)
@@ -487,6 +515,7 @@ class _Counts:
     read: int = 0
     quarantined: int = 0
     filtered: int = 0
+    erased: int = 0
     known_from: date | None = None
     known_to: date | None = None
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -496,6 +525,7 @@ class _Counts:
         """Count the records of a batch and what became of its rows."""
         self.read += records
         self.filtered += judged.filtered
+        self.erased += judged.erased
         if judged.landed.num_rows:
             bounds = pc.min_max(judged.landed.column("_known_on")).as_py()
             self.known_from = min(self.known_from or date.max, bounds["min"])
@@ -523,8 +553,8 @@ class _Shown:
         return vault.mask(value, class_)
 
 
-def _quarantined(batch: RowBatch, faults: list[Fault], show: _Shown) -> tuple[pa.Table, list[str]]:
-    """Rows for the quarantine, and a line for each of the first ones that may be printed."""
+def _quarantined(batch: RowBatch, faults: list[Fault], show: _Shown) -> tuple[pa.Table, pa.Table, list[str]]:
+    """Rows for the quarantine, the records to be sealed, and a line for each of the first that may be printed."""
     originals = dict(
         zip(
             (numbers := sorted({fault.source_row for fault in faults})),
@@ -539,7 +569,7 @@ def _quarantined(batch: RowBatch, faults: list[Fault], show: _Shown) -> tuple[pa
             "column": fault.column or None,
             "reason": fault.reason,
             "value": show(fault.column, fault.value),
-            "raw": originals[fault.source_row][1],
+            "record_id": fault.record_id,
         }
         for fault in faults
     ]
@@ -550,7 +580,10 @@ def _quarantined(batch: RowBatch, faults: list[Fault], show: _Shown) -> tuple[pa
         + (f", found '{row['value']}'" if row["value"] is not None else "")
         for row in rows[:_EXAMPLES]
     ]
-    return pa.Table.from_pylist(rows, schema=QUARANTINED), lines
+    raw = pa.Table.from_pylist(
+        [{"source_row": number, "raw": text} for number, (_, text) in originals.items()], schema=QUARANTINED_RECORDS
+    )
+    return pa.Table.from_pylist(rows, schema=FAULTS), raw, lines
 
 
 class _StagedFile:
@@ -566,7 +599,16 @@ class _StagedFile:
         self._pending: Future[None] | None = None
 
     def write(self, table: pa.Table) -> None:
-        """Append rows. A file with a schema given beforehand is not made for no rows."""
+        """Append rows, behind the caller's back. A file with a schema given beforehand is not made for no rows."""
+        if table.num_rows == 0 and (self._schema is not None or self._writer is not None):
+            return
+        if self._pending is not None:
+            self._pending.result()
+        # One table waits while the next is judged: memory stays bounded and both cores are busy.
+        self._pending = self._pool.submit(self.append, table)
+
+    def append(self, table: pa.Table) -> None:
+        """Append rows now."""
         if table.num_rows == 0 and (self._schema is not None or self._writer is not None):
             return
         if self._writer is None:
@@ -575,17 +617,14 @@ class _StagedFile:
                 self.final.parent.chmod(0o700)
             os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._mode))
             self._writer = pq.ParquetWriter(self.path, self._schema or table.schema, compression="zstd")
-        if self._pending is not None:
-            self._pending.result()
-        # One table waits while the next is judged: memory stays bounded and both cores are busy.
-        self._pending = self._pool.submit(self._writer.write_table, table)
+        self._writer.write_table(table)
 
     def close(self) -> None:
         """Complete the file and flush it to disk."""
-        if self._writer is None:
-            return
         if self._pending is not None:
             self._pending.result()
+        if self._writer is None:
+            return
         self._writer.close()
         with self.path.open("rb") as handle:
             os.fsync(handle.fileno())
@@ -607,27 +646,74 @@ class _StagedFile:
 
 
 class _Staged:
-    """The three files of a delivery, published together or not at all."""
+    """The files of a delivery, published together or not at all."""
 
-    def __init__(self, home: Home, entry: LedgerEntry) -> None:
+    def __init__(self, home: Home, entry: LedgerEntry, ring: vault.KeyRing) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="landing-writer")
+        self._vault_pool = ThreadPoolExecutor(1, thread_name_prefix="landing-sealer")
+        self._pending: Future[None] | None = None
+        self._sealer = vault.Sealer(ring, entry.bank, entry.delivery_id)
         self.landed = _StagedFile(entry.parquet_path(home.landing), 0o644, None, self._pool)
-        vault_file = vault.clear_values_path(home.vault, entry.bank, entry.delivery_id)
-        self.clear_values = _StagedFile(vault_file, 0o600, vault.CLEAR_VALUES, self._pool)
+        vault_file = vault.sealed_path(home.vault, entry.bank, entry.delivery_id)
+        self._sealed = _StagedFile(vault_file, 0o600, SEALED, self._vault_pool)
         quarantine_file = quarantine_path(home.quarantine, entry.bank, entry.delivery_id)
-        self.quarantined = _StagedFile(quarantine_file, 0o600, QUARANTINED, self._pool)
-        self._files = (self.clear_values, self.quarantined, self.landed)
+        self._quarantined = _StagedFile(quarantine_file, 0o600, QUARANTINED, self._vault_pool)
+        keys_file = vault.keys_path(home.vault, entry.bank, entry.delivery_id)
+        self._keys = _StagedFile(keys_file, 0o600, ring.schema, self._vault_pool)
+        # A delivery whose landed file was lost is landed again: the keys it brought stay what they are.
+        self._standing_keys = pq.read_table(keys_file) if keys_file.is_file() else None
+        self._files = (self._keys, self._sealed, self._quarantined, self.landed)
+
+    def seal(self, records: pa.Table, values: pa.Table) -> None:
+        """Seal identifying values and append them, behind the caller's back."""
+        if records.num_rows or values.num_rows:
+            self._submit(self._seal, records, values)
+
+    def quarantine(self, faults: pa.Table, records: pa.Table) -> None:
+        """Append faults, the records they are of sealed, behind the caller's back."""
+        self._submit(self._seal_quarantined, faults, records)
+
+    def _submit(self, work: Callable[[pa.Table, pa.Table], None], *tables: pa.Table) -> None:
+        if self._pending is not None:
+            self._pending.result()
+        self._pending = self._vault_pool.submit(work, *tables)
+
+    def _seal(self, records: pa.Table, values: pa.Table) -> None:
+        if records.num_rows:
+            sealed, fresh = self._sealer.records(records)
+            self._sealed.append(sealed)
+            self._append_keys(fresh)
+        if values.num_rows:
+            name, content, fresh = self._sealer.block("values", values)
+            self._sealed.append(block_row(name, content))
+            self._append_keys(fresh)
+
+    def _seal_quarantined(self, faults: pa.Table, records: pa.Table) -> None:
+        name, content, fresh = self._sealer.block("quarantine", records)
+        self._quarantined.append(with_block(faults, name, content))
+        self._append_keys(fresh)
+
+    def _append_keys(self, fresh: pa.Table) -> None:
+        if fresh.num_rows and self._standing_keys is not None:
+            standing, self._standing_keys = self._standing_keys, None
+            # Its blocks are sealed anew, under new keys of the same names.
+            is_record = pc.equal(pc.utf8_length(standing["name"]), 64)
+            self._keys.append(standing.filter(is_record).cast(fresh.schema))
+        self._keys.append(fresh)
 
     def __enter__(self) -> _Staged:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True)
+        self._vault_pool.shutdown(wait=True)
         for file in self._files:
             file.discard()
 
     def close(self) -> None:
         """Complete all files."""
+        if self._pending is not None:
+            self._pending.result()
         for file in self._files:
             file.close()
 
@@ -659,6 +745,8 @@ def _judging_connection(bank: Bank, home: Home, key: bytes) -> Iterator[duckdb.D
     with duckdb.connect(":memory:", config=configuration) as connection:
         vault.use_key(connection, key)
         connection.execute("set TimeZone = 'UTC'")
+        # Rows that name erased persons are found as registration would read them.
+        create_bank_time_macro(connection, bank.settings.time_zone)
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         yield connection
@@ -708,15 +796,13 @@ def _sweep(home: Home, bank: str, delivery_ids: set[str]) -> None:
                 path.unlink()
 
 
-def _check_key(entries: Sequence[LedgerEntry], key: bytes, home: Home) -> None:
-    others = {entry.key_id for entry in entries} - {vault.key_id(key)}
+def _check_key(entries: Sequence[LedgerEntry], keys: vault.VaultKeys, home: Home) -> None:
+    others = {entry.key_id for entry in entries} - {keys.token_id}
     if others:
         raise UserError(
             "the vault's key is not the one earlier deliveries were landed with",
-            where=f"{vault.KEY_VARIABLE} in the environment"
-            if vault.KEY_VARIABLE in os.environ
-            else str(home.vault / "key"),
-            found=f"key {vault.key_id(key)}",
-            valid=f"key {', '.join(sorted(others))}, whose tokens are in landing",
+            where=str(home.vault / TOKEN_FILE),
+            found=f"token key {keys.token_id}",
+            valid=f"token key {', '.join(sorted(others))}, whose tokens are in landing",
             next_step="restore that key: with another one the same customer would be two",
         )

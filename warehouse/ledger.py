@@ -48,17 +48,21 @@ class LedgerEntry:
     known_from, known_to
         First and last `_known_on` of its rows; None if no row was landed.
     rows_read
-        Physical records, counted on the bytes; equals rows_landed + rows_quarantined + rows_filtered.
+        Physical records, counted on the bytes; equals rows_landed + rows_quarantined + rows_filtered + rows_erased.
     bytes
         Size of the file as delivered.
     landed_at
         UTC, and later than that of the delivery it supersedes.
     key_id
-        Name of the vault's key its tokens were made with.
+        Name of the vault's token key its tokens were made with.
     supersedes
         The delivery that stood in its place before: same source, date, operation and file.
     undeclared_columns
         Columns the mapping does not know. Their values are in the vault and nowhere else.
+    rows_erased
+        Records of persons who were erased.
+    erasures
+        Certificates of the erasures that rewrote it, in their order. What it was before is in `ledger/history`.
     """
 
     delivery_id: str
@@ -83,6 +87,13 @@ class LedgerEntry:
     key_id: str
     supersedes: str | None = None
     undeclared_columns: tuple[str, ...] = ()
+    rows_erased: int = 0
+    erasures: tuple[str, ...] = ()
+
+    @property
+    def rows_lost(self) -> int:
+        """Records that were read and are nowhere: always 0, or the delivery was refused."""
+        return self.rows_read - self.rows_landed - self.rows_quarantined - self.rows_filtered - self.rows_erased
 
     @property
     def place(self) -> tuple[str, str, date, str, str]:
@@ -252,6 +263,7 @@ def _read_entry(path: Path) -> LedgerEntry:
             values[name] = None if values[name] is None else date.fromisoformat(values[name])
         values["landed_at"] = datetime.fromisoformat(values["landed_at"])
         values["undeclared_columns"] = tuple(values["undeclared_columns"])
+        values["erasures"] = tuple(values.get("erasures", ()))
         return LedgerEntry(**values)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(

@@ -1,7 +1,7 @@
 """Quarantine: the records that were read and not landed, kept inside the vault's walls with the reason.
 
-`landing` writes them; here they are counted and shown. Raw records never leave this folder, values of classed
-columns are masked where they are stored already.
+`landing` writes them; here they are counted and shown. The records themselves are sealed as in the vault; values of
+classed columns are masked where they are stored already, so that counting and showing needs no key.
 """
 
 from __future__ import annotations
@@ -16,18 +16,31 @@ import pyarrow.parquet as pq
 from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.ledger import LedgerEntry, in_force, read_ledger
+from warehouse.vault.keys import KeyRing
+from warehouse.vault.sealed import blocks_of, open_block
 
 #: One row per fault: a record with three faults has three rows and counts once.
-QUARANTINED = pa.schema(
+FAULTS = pa.schema(
     [
         ("source_row", pa.int64()),
         ("line", pa.int64()),
         ("column", pa.string()),
         ("reason", pa.string()),
         ("value", pa.string()),
-        ("raw", pa.string()),
+        ("record_id", pa.string()),
     ]
 )
+#: What is sealed, in one block for each batch: the records as they stand in the file.
+QUARANTINED_RECORDS = pa.schema([("source_row", pa.int64()), ("raw", pa.string())])
+#: As it lies: the first fault of each batch carries the block.
+QUARANTINED = FAULTS.append(pa.field("block", pa.string())).append(pa.field("sealed", pa.binary()))
+
+
+def with_block(faults: pa.Table, name: str, sealed: bytes) -> pa.Table:
+    """Faults of a batch (`FAULTS`) and their sealed records, as they lie in the quarantine."""
+    rest = faults.num_rows - 1
+    blocks = pa.array([name, *[None] * rest], pa.string())
+    return pa.table([*faults.columns, blocks, pa.array([sealed, *[None] * rest], pa.binary())], schema=QUARANTINED)
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,14 @@ class QuarantinedGroup:
 def quarantine_path(quarantine_root: Path, bank: str, delivery_id: str) -> Path:
     """Where the quarantined records of a delivery lie, if it has any."""
     return quarantine_root / bank / f"{delivery_id}.parquet"
+
+
+def quarantined_records(ring: KeyRing, bank: str, path: Path) -> dict[int, str]:
+    """The records of one delivery as they stand in the file, by row number; for erasure, which the vault logs."""
+    blocks = list(blocks_of(pq.read_table(path, columns=["block", "sealed"])))
+    keys = ring.find([name for name, _ in blocks])
+    tables = [open_block(keys[name], bank, name, sealed) for name, sealed in blocks if name in keys]
+    return {row["source_row"]: row["raw"] for table in tables for row in table.to_pylist()}
 
 
 def summarise(home: Home, bank: str | None = None) -> list[QuarantinedGroup]:

@@ -34,6 +34,7 @@ from warehouse.sources.queries import (
     row_hash,
 )
 from warehouse.sources.specification import LookupSpec, SelectSpec, SourceSpec, content_hash, quote_name, quote_text
+from warehouse.tombstones import NOBODY, Tombstones
 
 #: Raised when the form of raw or bookkeeping changes: an older warehouse file is then built anew.
 LAYOUT = 1
@@ -137,7 +138,11 @@ def current_fingerprint(connection: duckdb.DuckDBPyConnection) -> str | None:
 
 
 def register(
-    connection: duckdb.DuckDBPyConnection, bank: Bank, landing_root: Path, deliveries: Sequence[LedgerEntry]
+    connection: duckdb.DuckDBPyConnection,
+    bank: Bank,
+    landing_root: Path,
+    deliveries: Sequence[LedgerEntry],
+    erased: Tombstones = NOBODY,
 ) -> RegistrationResult:
     """Bring schema `raw` up to the deliveries in force, in one transaction.
 
@@ -155,6 +160,8 @@ def register(
         Folder of landed deliveries.
     deliveries
         The whole ledger of the bank (or any part that is to be in the warehouse).
+    erased
+        Who was erased: a row that names one of their records or accounts is left out, whenever it was delivered.
 
     Returns
     -------
@@ -167,7 +174,7 @@ def register(
         The warehouse was built with another mapping or contract, a lookup is not unique, a landed file is missing,
         or an expression fails on a row.
     """
-    return _Registration(connection, bank, landing_root, deliveries).run()
+    return _Registration(connection, bank, landing_root, deliveries, erased).run()
 
 
 class _Registration:
@@ -179,7 +186,9 @@ class _Registration:
         bank: Bank,
         landing_root: Path,
         deliveries: Sequence[LedgerEntry],
+        erased: Tombstones,
     ) -> None:
+        self.erased = erased
         self.connection = connection
         self.bank = bank
         self.mapping = bank.mapping
@@ -425,7 +434,7 @@ class _Registration:
                 {row_hash(table)} as row_hash,
                 {self.batch} as batch
             from candidate
-            where not {query.is_faulty}
+            where not {query.is_faulty} {self.not_erased(table)}
             """,
         )
         after = self.counts(target)
@@ -439,6 +448,20 @@ class _Registration:
         return {
             delivery: (registered.get(delivery, 0), rejected.get(delivery, 0)) for delivery in {*registered, *rejected}
         }
+
+    def not_erased(self, table: Table) -> str:
+        """Condition on `candidate` that leaves out rows of erased persons; nothing as long as there are none."""
+        names = {column.raw_name for column in table.columns}
+        customer = "customer_source_system" if "customer_source_system" in names else "source_system"
+        conditions = [
+            self.erased.condition(kind, system, name)
+            for kind, system, name in (
+                ("customer", customer, "source_customer_id"),
+                ("account", "source_system", "account_id"),
+            )
+            if name in names
+        ]
+        return " ".join(f"and not {condition}" for condition in conditions if condition)
 
     def reject(self, table: Table, select: SelectSpec, query: CandidateQuery) -> dict[str, int]:
         """Book every reason for which a row could not be registered; rejected rows by delivery.

@@ -36,7 +36,8 @@ _contract = load_contract()
             "nothing_lost",
             asset=["landing", source.name],
             blocking=True,
-            description="Records counted apart = landed + quarantined + filtered. | 读取数 = 接收 + 隔离 + 过滤。",
+            description="Records counted apart = landed + quarantined + filtered + erased. | "
+            "读取数 = 接收 + 隔离 + 过滤 + 已删除。",
         )
         for source in _bank.mapping.sources.values()
     ],
@@ -63,10 +64,11 @@ def landing(
                 "rows landed": sum(entry.rows_landed for entry in seen),
                 "rows quarantined": sum(entry.rows_quarantined for entry in seen),
                 "rows filtered": sum(entry.rows_filtered for entry in seen),
+                "rows erased": sum(entry.rows_erased for entry in seen),
                 "dagster/row_count": sum(entry.rows_landed for entry in seen),
             },
         )
-        lost = sum(entry.rows_read - entry.rows_landed - entry.rows_quarantined - entry.rows_filtered for entry in seen)
+        lost = sum(entry.rows_lost for entry in seen)
         yield dg.AssetCheckResult(
             asset_key=key, check_name="nothing_lost", passed=lost == 0, metadata={"rows unaccounted for": lost}
         )

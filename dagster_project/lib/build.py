@@ -21,6 +21,7 @@ from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.ledger import KNOWN_FROM_THE_START, default_as_of, in_force, read_ledger
 from warehouse.sources.specification import quote_name
+from warehouse.tombstones import tombstones
 
 if TYPE_CHECKING:
     from warehouse.sources.bank import Bank
@@ -165,7 +166,7 @@ def start_build(
         warehouse.parent.mkdir(parents=True, exist_ok=True)
     progress(f"as of {day}: {'a new file' if is_new else 'continuing'} {warehouse.name}")
     with open_warehouse(warehouse, bank.settings.resources, home.temporary) as connection:
-        result = registration.register(connection, bank, home.landing, entries)
+        result = registration.register(connection, bank, home.landing, entries, tombstones(home, bank.name))
         connection.execute(
             "create table if not exists bookkeeping.state "
             "(bank varchar, environment varchar, fingerprint varchar, as_of date)"

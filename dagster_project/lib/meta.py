@@ -171,6 +171,7 @@ def delivery_table(rows: Sequence[tuple[Any, ...]]) -> MetaTable:
         "rows_landed": "Rows landed. | 接收行数。",
         "rows_quarantined": "Rows in quarantine. | 隔离行数。",
         "rows_filtered": "Rows the mapping leaves out. | 过滤行数。",
+        "rows_erased": "Rows of persons who were erased. | 因客户信息删除而移除的行数。",
         "landed_at": "Clock time of landing, UTC. | 接收时间（UTC）。",
     }
     kinds = [
@@ -284,6 +285,7 @@ def meta_tables(build: Build, bank: Bank, home: Home, release_id: str, run_id: s
                     entry.rows_landed,
                     entry.rows_quarantined,
                     entry.rows_filtered,
+                    entry.rows_erased,
                     entry.landed_at.replace(tzinfo=None),
                 )
                 for entry in entries
@@ -300,7 +302,7 @@ def _quality_rows(
     """What landing, registration, models and tests counted."""
     rows: list[tuple[Any, ...]] = []
     for entry in entries:
-        lost = entry.rows_read - entry.rows_landed - entry.rows_quarantined - entry.rows_filtered
+        lost = entry.rows_lost
         rows.append(("nothing_lost", "landing", entry.source, "error", entry.rows_read, lost, entry.file))
         rows.append(
             (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import signal
 import subprocess
@@ -15,18 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opened_vault import contents, plant_keys
+from power_cut import PowerCut, cut_power_at
 
-from warehouse import landing
 from warehouse.home import Home
 from warehouse.landing import land
 from warehouse.ledger import read_ledger
 from warehouse.quarantine import summarise
 from warehouse.sample_bank.berka_shape import write_berka_shaped_bank
 from warehouse.sources.bank import Bank, QuarantineSettings, load_bank
-
-
-class PowerCut(BaseException):
-    """Nothing catches this, and nothing is tidied up after it."""
 
 
 @pytest.fixture
@@ -52,35 +47,15 @@ def data(tmp_path: Path) -> Path:
 
 
 def state(home: Home, name: str) -> dict[str, Any]:
-    """Everything a home holds, but for the clock."""
-    found: dict[str, Any] = {}
-    for path in sorted(home.root.rglob("*")):
-        if path.is_file() and path.name not in {".lock", "key"}:
-            place = path.relative_to(home.root).as_posix()
-            found[place] = path.read_bytes()
-            if path.suffix == ".json":
-                found[place] = {key: v for key, v in json.loads(path.read_text()).items() if key != "landed_at"}
+    """Everything a home holds, sealed values opened, but for the clock."""
+    found = contents(home)
     assert found, name
     return found
 
 
-def cut_power_at(step: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let the power fail at a given flush, rename or removal; what was done before."""
-    done: list[str] = []
-
-    def failing(name: str, honest: Any) -> Any:
-        def call(*arguments: Any, **named: Any) -> Any:
-            if len(done) + 1 == step:
-                raise PowerCut(name)
-            done.append(name)
-            return honest(*arguments, **named)
-
-        return call
-
-    monkeypatch.setattr(os, "fsync", failing("fsync", os.fsync))
-    monkeypatch.setattr(Path, "replace", failing("replace", Path.replace))
-    monkeypatch.setattr(landing._StagedFile, "discard", lambda _: None)
-    return done
+def home_with_keys(root: Path) -> Home:
+    """A home whose tokens are those of every other one here."""
+    return plant_keys(Home(root), "1f" * 32)
 
 
 def steps_of_a_landing(bank: Bank, data: Path, home: Home, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -93,11 +68,11 @@ def steps_of_a_landing(bank: Bank, data: Path, home: Home, monkeypatch: pytest.M
 def test_the_power_may_fail_at_any_step(
     bank: Bank, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Home(tmp_path / "whole")
+    whole = home_with_keys(tmp_path / "whole")
     steps = steps_of_a_landing(bank, data, whole, monkeypatch)
     assert steps > 10
     for step in range(1, steps + 1):
-        home = Home(tmp_path / f"home{step}")
+        home = home_with_keys(tmp_path / f"home{step}")
         with monkeypatch.context() as patched:
             cut_power_at(step, patched)
             with pytest.raises(PowerCut):
@@ -110,12 +85,13 @@ def test_the_power_may_fail_at_any_step(
 
 
 def test_what_an_interruption_left_is_swept_away(bank: Bank, data: Path, tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
+    home = home_with_keys(tmp_path / "home")
     land(bank, data, home)
     before = state(home, "before")
     leftovers = ["landing/berka_shape/client/.0123.tmp", "landing/berka_shape/client/0123456789abcdef.parquet"]
     leftovers += [
         "vault/berka_shape/.0123.tmp",
+        "vault/berka_shape/keys/0123456789abcdef.parquet",
         "quarantine/berka_shape/0123456789abcdef.parquet",
         "landing/berka_shape/ledger/.x.tmp",
     ]
@@ -126,7 +102,7 @@ def test_what_an_interruption_left_is_swept_away(bank: Bank, data: Path, tmp_pat
 
 
 def test_a_landed_file_that_is_gone_is_landed_again(bank: Bank, data: Path, tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
+    home = home_with_keys(tmp_path / "home")
     land(bank, data, home)
     before = state(home, "before")
     read_ledger(home.landing, "berka_shape")[0].parquet_path(home.landing).unlink()
@@ -154,7 +130,7 @@ def test_a_landing_that_is_killed_again_and_again_completes_in_the_end(
     monkeypatch.setenv("MAINBANK_VAULT_KEY", "1f" * 32)
     data = write_berka_shaped_bank(tmp_path / "data", customers=3000)
     bank = load_bank("berka_shape")
-    whole, home = Home(tmp_path / "whole"), Home(tmp_path / "home")
+    whole, home = home_with_keys(tmp_path / "whole"), home_with_keys(tmp_path / "home")
     started = time.perf_counter()
     land(bank, data, whole)
     duration = time.perf_counter() - started

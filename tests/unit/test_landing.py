@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opened_vault import OWN_FILES, plant_keys, quarantined, sealed_values
 from small_bank import FILES, MAPPING, SETTINGS, write_bank, write_data
 
 from warehouse import landing
@@ -61,7 +62,7 @@ def files_below(home: Home) -> dict[str, bytes]:
     return {
         path.relative_to(home.root).as_posix(): path.read_bytes()
         for path in sorted(home.root.rglob("*"))
-        if path.is_file() and path.name not in {".lock", "key"}
+        if path.is_file() and path.name not in OWN_FILES
     }
 
 
@@ -108,7 +109,7 @@ def test_the_same_file_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("MAINBANK_VAULT_KEY", "ab" * 32)
     hashes = []
     for name in ("one", "two"):
-        results = land_files(tmp_path, Home(tmp_path / name))
+        results = land_files(tmp_path, plant_keys(Home(tmp_path / name), "ab" * 32))
         hashes.append([result.entry.parquet_sha256 for result in results])
     assert hashes[0] == hashes[1]
 
@@ -149,7 +150,7 @@ def test_faulty_records_go_to_quarantine_with_line_column_and_reason(tmp_path: P
     entry = entry_of(results, "posting")
     assert (entry.rows_landed, entry.rows_quarantined) == (20, len(FAULTY))
     path = home.quarantine / "small" / f"{entry.delivery_id}.parquet"
-    kept = pq.read_table(path).to_pylist()
+    kept = quarantined(home, "small", entry.delivery_id)
     expected = [(12 + n, column or None, reason, line) for n, (line, column, reason) in enumerate(FAULTY)]
     assert [(row["line"], row["column"], row["reason"], row["raw"]) for row in kept] == expected
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -290,8 +291,7 @@ def test_an_undeclared_column_goes_to_the_vault_whole_and_is_reported(tmp_path: 
     assert entry.undeclared_columns == ("note",)
     assert any("not declared in the mapping" in line and "note" in line for line in lines)
     assert "note" not in pq.read_schema(entry.parquet_path(home.landing)).names
-    kept = pq.read_table(home.vault / "small" / f"{entry.delivery_id}.parquet").to_pylist()
-    assert [(row["source_row"], row["column"], row["value"]) for row in kept] == [(1, "note", "secret")]
+    assert sealed_values(home, "small", entry.delivery_id) == [(None, 1, "note", "secret")]
 
 
 def test_dated_folders_are_deliveries_known_on_their_date(tmp_path: Path, home: Home) -> None:
@@ -449,7 +449,7 @@ def test_a_lost_record_is_noticed_and_nothing_is_landed(
     monkeypatch.setattr(delimited, "parse", lambda *arguments: honest(*arguments).slice(1))
     with pytest.raises(UserError, match="not accounted for") as raised:
         land_files(tmp_path, home)
-    assert "2 read; 1 landed + 0 quarantined + 0 filtered = 1" in str(raised.value)
+    assert "2 read; 1 landed + 0 quarantined + 0 filtered + 0 erased = 1" in str(raised.value)
     assert read_ledger(home.landing, "small") == []
 
 

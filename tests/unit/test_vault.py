@@ -5,8 +5,10 @@ from __future__ import annotations
 import hmac
 import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -14,15 +16,18 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opened_vault import everything_inside, keys_of, plant_keys, sealed_values
 from small_bank import FILES, MAPPING, SETTINGS, write_bank, write_data
 
 from warehouse import vault
 from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.landing import land
-from warehouse.ledger import read_ledger
+from warehouse.ledger import LedgerEntry, read_ledger
 from warehouse.quarantine import summarise
-from warehouse.sources.bank import load_bank
+from warehouse.sources.bank import Bank, load_bank
+from warehouse.vault import reading
+from warehouse.vault.tokens import normalised
 
 KEY = bytes(range(32))
 
@@ -64,6 +69,15 @@ def test_blanks_around_a_value_do_not_matter_and_no_value_has_no_token(keyed: du
     assert in_sql(keyed, token, "   ") is None
 
 
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(st.sampled_from(f"{vault.BLANKS}\u2003\x0b\x1fa张\U00020000"), max_size=12))
+def test_a_value_is_normalised_alike_inside_and_outside_the_database(
+    keyed: duckdb.DuckDBPyConnection, text: str
+) -> None:
+    expected = in_sql(keyed, vault.normalised_expression("text"), text)
+    assert normalised(pa.array([text, None], pa.string())).to_pylist() == [expected, None]
+
+
 def test_another_key_gives_other_tokens(keyed: duckdb.DuckDBPyConnection) -> None:
     with duckdb.connect() as other:
         vault.use_key(other, bytes(32))
@@ -71,19 +85,21 @@ def test_another_key_gives_other_tokens(keyed: duckdb.DuckDBPyConnection) -> Non
         assert in_sql(other, vault.token_expression("text"), "x") != in_sql(keyed, vault.token_expression("text"), "x")
 
 
-def test_the_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
-    key = vault.load_key(tmp_path / "vault")
-    assert len(key) == 32
-    assert vault.load_key(tmp_path / "vault") == key
+def test_the_keys_are_made_once_and_only_their_owner_may_read_them(tmp_path: Path) -> None:
+    keys = vault.load_keys(tmp_path / "vault")
+    assert len(keys.master) == len(keys.token) == 32
+    assert vault.load_keys(tmp_path / "vault") == keys
     assert stat.S_IMODE((tmp_path / "vault").stat().st_mode) == 0o700
-    assert stat.S_IMODE((tmp_path / "vault" / "key").stat().st_mode) == 0o600
+    for name in ("master.key", "token.key"):
+        assert stat.S_IMODE((tmp_path / "vault" / name).stat().st_mode) == 0o600
+    assert keys.token.hex() not in (tmp_path / "vault" / "token.key").read_text()
 
 
 def test_a_key_others_can_read_is_refused(tmp_path: Path) -> None:
-    vault.load_key(tmp_path)
-    (tmp_path / "key").chmod(0o644)
+    vault.load_keys(tmp_path)
+    (tmp_path / "master.key").chmod(0o644)
     with pytest.raises(UserError, match="mode 0644"):
-        vault.load_key(tmp_path)
+        vault.load_keys(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "qq", "zz" * 32, "ab" * 31])
@@ -92,26 +108,217 @@ def test_a_key_that_is_none_is_refused_without_being_shown(
 ) -> None:
     monkeypatch.setenv(vault.KEY_VARIABLE, text)
     with pytest.raises(UserError, match="64 hexadecimal digits") as raised:
-        vault.load_key(tmp_path)
+        vault.load_keys(tmp_path)
     assert not text or text not in str(raised.value)
 
 
 def test_the_key_of_the_environment_is_used_and_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(vault.KEY_VARIABLE, "0a" * 32)
-    assert vault.load_key(tmp_path) == b"\x0a" * 32
-    assert not (tmp_path / "key").exists()
+    assert vault.load_keys(tmp_path).master == b"\x0a" * 32
+    assert not (tmp_path / "master.key").exists()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"0a" * 32 in path.read_bytes()]
 
 
-@pytest.mark.parametrize("lose", ["another key", "the key file gone"])
-def test_deliveries_of_two_keys_are_never_mixed(lose: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def landed(tmp_path: Path) -> tuple[Bank, Path, Home]:
     bank, data, home = load_bank(write_bank(tmp_path / "bank")), write_data(tmp_path / "data"), Home(tmp_path / "home")
     land(bank, data, home)
+    return bank, data, home
+
+
+def test_tokens_of_two_keys_are_never_mixed(tmp_path: Path) -> None:
+    bank, data, home = landed(tmp_path)
+    plant_keys(home, (home.vault / "master.key").read_text().strip())
+    with pytest.raises(UserError, match="not the one earlier deliveries were landed with"):
+        land(bank, data, home)
+
+
+@pytest.mark.parametrize(
+    ("lose", "said"),
+    [
+        ("another key", "not the one it was sealed with"),
+        ("master.key", "master key is not there"),
+        ("token.key", "token key is not there"),
+    ],
+)
+def test_a_wrong_or_missing_key_is_told_and_nothing_is_changed(
+    lose: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, data, home = landed(tmp_path)
     if lose == "another key":
         monkeypatch.setenv(vault.KEY_VARIABLE, "0a" * 32)
     else:
-        (home.vault / "key").unlink()
-    with pytest.raises(UserError, match="not the one earlier deliveries were landed with"):
+        (home.vault / lose).rename(tmp_path / lose)
+    before = {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file() and path.suffix != ".jsonl"}
+    for act in (lambda: land(bank, data, home), lambda: vault.status(home, ""), lambda: read(home, ["ab" * 32])):
+        with pytest.raises(UserError, match=said):
+            act()
+    after = {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file() and path.suffix != ".jsonl"}
+    assert after == before
+    monkeypatch.delenv(vault.KEY_VARIABLE, raising=False)
+    if (tmp_path / lose).exists():
+        (tmp_path / lose).rename(home.vault / lose)
+    assert not any(result.is_new for result in land(bank, data, home))
+
+
+def read(home: Home, record_ids: list[str], **access: Any) -> list[vault.ClearValue]:
+    allowed = {"purpose": "access_request", "role": "customer_request", "who": "tester"}
+    return vault.read_clear(home, "small", record_ids, **allowed | access)
+
+
+def person_rows(home: Home) -> tuple[LedgerEntry, list[dict[str, Any]]]:
+    entry = next(entry for entry in read_ledger(home.landing, "small") if entry.source == "person")
+    return entry, pq.read_table(entry.parquet_path(home.landing)).to_pylist()
+
+
+def rewrite(path: Path, change: Callable[[list[dict[str, Any]]], None]) -> None:
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    change(rows)
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+
+
+def flip(rows: list[dict[str, Any]], column: str) -> None:
+    content = bytearray(rows[0][column])
+    content[20] ^= 1
+    rows[0][column] = bytes(content)
+
+
+def swap(rows: list[dict[str, Any]], column: str) -> None:
+    rows[0][column], rows[1][column] = rows[1][column], rows[0][column]
+
+
+@pytest.mark.parametrize("change", [flip, swap])
+@pytest.mark.parametrize("what", ["value", "key"])
+def test_a_ciphertext_that_was_changed_or_moved_does_not_open(
+    change: Callable[[list[dict[str, Any]], str], None], what: str, tmp_path: Path
+) -> None:
+    _, _, home = landed(tmp_path)
+    entry, rows = person_rows(home)
+    if what == "value":
+        rewrite(vault.sealed_path(home.vault, "small", entry.delivery_id), lambda rows: change(rows, "sealed"))
+    else:
+        rewrite(vault.keys_path(home.vault, "small", entry.delivery_id), lambda rows: change(rows, "wrapped"))
+    with pytest.raises(UserError, match="changed or damaged"):
+        read(home, [row["record_id"] for row in rows])
+
+
+@pytest.mark.parametrize("what", ["values", "keys"])
+def test_a_half_written_file_of_the_vault_is_told(what: str, tmp_path: Path) -> None:
+    _, _, home = landed(tmp_path)
+    entry, rows = person_rows(home)
+    place = vault.sealed_path if what == "values" else vault.keys_path
+    path = place(home.vault, "small", entry.delivery_id)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(UserError, match="is not whole"):
+        read(home, [row["record_id"] for row in rows])
+
+
+def test_a_home_written_before_encryption_is_refused_and_told_what_to_do(tmp_path: Path) -> None:
+    bank, data, home = landed(tmp_path)
+    for path in home.vault.rglob("*"):
+        if path.is_file() and (path.name.endswith(".key") or path.parent.name == "keys"):
+            path.unlink()
+    (home.vault / "key").write_text("0a" * 32)
+    with pytest.raises(UserError, match="before clear values were encrypted") as refused:
         land(bank, data, home)
+    told = str(refused.value)
+    for part in (f"where: {home.vault / 'key'}", "found: the one key", "valid: a vault with token.key", "next: land"):
+        assert part in told
+    assert sorted(path.name for path in home.vault.glob("*.key")) == [], "no key is made beside it"
+
+
+def test_a_record_known_already_keeps_its_key(tmp_path: Path) -> None:
+    bank, data, home = landed(tmp_path)
+    first = set(name_of_keys(home))
+    later = FILES["person.csv"].replace("Zhang San", "Zhang Wu").replace("2,Li Si", "3,Wang Er")
+    write_data(data, {"2024/01/31/person.csv": later})
+    land(bank, data, home)
+    records = [name for name in name_of_keys(home) if len(name) == 64]
+    assert len(records) == len(set(records)) == 3
+    assert first < set(name_of_keys(home))
+    _, rows = person_rows(home)
+    names = [(value.value, value.known_on.year) for value in read(home, [rows[0]["record_id"]])]
+    assert names == [("Zhang San", 1900), ("Zhang Wu", 2024)]
+
+
+def name_of_keys(home: Home) -> list[str]:
+    return [name for path in home.vault.glob("*/keys/*.parquet") for name in pq.read_table(path)["name"].to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("access", "said"),
+    [
+        ({"role": "clerk"}, "no role 'clerk'"),
+        ({"purpose": "customer_contact"}, "none of role customer_request"),
+        ({"authority": "court"}, "the purpose is not disclosure"),
+        ({"role": "data_protection_officer", "purpose": "disclosure"}, "no authority 'None'"),
+        ({"role": "data_protection_officer", "purpose": "disclosure", "authority": "other_bank"}, "no customer"),
+        (
+            {"role": "data_protection_officer", "purpose": "disclosure", "authority": "audit"},
+            "corporate customers only; asked for: unknown",
+        ),
+    ],
+)
+def test_a_reading_that_is_not_allowed_is_refused_and_recorded(
+    access: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    _, _, home = landed(tmp_path)
+    _, rows = person_rows(home)
+    with pytest.raises(UserError, match=said):
+        read(home, [rows[0]["record_id"]], **access)
+    (line,) = (home.vault / "access.jsonl").read_text().splitlines()
+    assert (json.loads(line)["is_allowed"], json.loads(line)["who"]) == (False, "tester")
+    assert said in json.loads(line)["reason"]
+
+
+def test_an_allowed_reading_is_recorded_before_it_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, home = landed(tmp_path)
+    _, rows = person_rows(home)
+    court = {"role": "data_protection_officer", "purpose": "disclosure", "authority": "court"}
+    (value,) = read(home, [rows[0]["record_id"]], **court)
+    assert (value.column, value.value, value.source) == ("full_name", "Zhang San", "person")
+    (line,) = map(json.loads, (home.vault / "access.jsonl").read_text().splitlines())
+    assert line["records"] == [rows[0]["record_id"]]
+    assert (line["who"], line["purpose"], line["authority"], line["is_allowed"]) == (
+        "tester",
+        "disclosure",
+        "court",
+        True,
+    )
+    assert stat.S_IMODE((home.vault / "access.jsonl").stat().st_mode) == 0o600
+    assert "Zhang San" not in json.dumps(line)
+    monkeypatch.setattr(reading, "append_line", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        read(home, [rows[0]["record_id"]])
+
+
+@pytest.mark.parametrize(
+    ("readers", "said"),
+    [
+        ("somebody,customer_request,,", "not named for role"),
+        ("tester,worklist,,", "not named for role"),
+        ("tester,customer_request,2020-01-01,2024-01-01", "has ended"),
+        ("tester,customer_request,2030-01-01,", "not begun"),
+        ("tester,customer_request,2020-01-01,2024-06-01", None),
+    ],
+)
+def test_who_left_reads_nothing(readers: str, said: str | None, tmp_path: Path) -> None:
+    _, _, home = landed(tmp_path)
+    _, rows = person_rows(home)
+    (home.vault / "readers.csv").write_text(f"who,role,from_on,left_on\n{readers}\n")
+    if said is None:
+        assert read(home, [rows[0]["record_id"]], on=date(2024, 3, 1))
+        return
+    with pytest.raises(UserError, match=said):
+        read(home, [rows[0]["record_id"]], on=date(2024, 3, 1))
+
+
+def test_values_of_rows_without_a_record_are_found_by_their_tokens(tmp_path: Path) -> None:
+    _, _, home = landed(tmp_path)
+    entry = next(entry for entry in read_ledger(home.landing, "small") if entry.source == "posting")
+    token = pq.read_table(entry.parquet_path(home.landing))["other_side"][0].as_py()
+    (value,) = read(home, [], tokens={entry.delivery_id: frozenset({token})})
+    assert (value.column, value.value, value.record_id) == ("other_side", "62220001", None)
 
 
 @pytest.mark.parametrize(
@@ -207,10 +414,12 @@ def test_canaries_are_found_nowhere_outside_the_walls(tmp_path: Path) -> None:
     home, said = land_with_canaries(tmp_path)
     assert stores_with(CANARIES, home.root, ("vault", "quarantine")) == {}
     assert [canary for canary in CANARIES if canary in said] == []
-    inside = stores_with(CANARIES, home.root, ())
-    assert set.union(*inside.values()) == set(CANARIES), "every canary was delivered, and kept where it may be"
-    for path in inside:
-        assert stat.S_IMODE((home.root / path).stat().st_mode) == 0o600
+    assert stores_with(CANARIES, home.root, ()) == {}, "inside the walls they are encrypted"
+    kept = everything_inside(home)
+    assert [canary for canary in CANARIES if canary not in kept] == [], "every canary was delivered, and kept"
+    for path in (*home.vault.rglob("*"), *home.quarantine.rglob("*")):
+        if path.is_file():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     for folder in (home.vault, home.quarantine, home.vault / "small", home.quarantine / "small"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
@@ -234,11 +443,11 @@ def test_the_vault_gives_the_value_back_by_its_token(tmp_path: Path) -> None:
     results = land(load_bank(write_bank(tmp_path / "bank")), write_data(tmp_path / "data"), home)
     entry = next(result.entry for result in results if result.entry.source == "person")
     landed = pq.read_table(entry.parquet_path(home.landing)).to_pylist()
-    kept = pq.read_table(vault.clear_values_path(home.vault, "small", entry.delivery_id)).to_pylist()
-    assert [(row["source_row"], row["column"], row["value"]) for row in kept] == [
-        (1, "full_name", "Zhang San"),
-        (2, "full_name", "Li Si"),
+    kept = sealed_values(home, "small", entry.delivery_id)
+    assert kept == [
+        (landed[0]["record_id"], 1, "full_name", "Zhang San"),
+        (landed[1]["record_id"], 2, "full_name", "Li Si"),
     ]
-    assert [(row["record_id"], row["token"]) for row in kept] == [
-        (row["record_id"], row["full_name"]) for row in landed
-    ]
+    key = keys_of(home).token
+    for row, (_, _, _, value) in zip(landed, kept, strict=True):
+        assert row["full_name"] == hmac.new(key, f"value\x1f{value}".encode(), "sha256").hexdigest()
