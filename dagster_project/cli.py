@@ -102,7 +102,8 @@ def sample(
         list[str] | None, typer.Option("--format", help="parquet (the default) or csv; both if given twice.")
     ] = None,
     dirt: Annotated[
-        float | None, typer.Option(help="Share of rows with something wrong; needs --truth, which records them.")
+        float | None,
+        typer.Option(help="Share of the rows about customers with something wrong; needs --truth, which records it."),
     ] = None,
     truth: Annotated[Path | None, typer.Option(help="Folder for the truth the bank was made from.")] = None,
     days: Annotated[
@@ -134,7 +135,7 @@ def sample(
                 out,
                 customers=DEFAULT_CUSTOMERS if customers is None else customers,
                 months=24 if months is None else months,
-                start=parse_start(start or "2024-01-01"),
+                start=parse_start("2024-01-01" if start is None else start),
                 seed=1 if seed is None else seed,
                 formats=formats,
                 truth_dir=truth,
