@@ -390,3 +390,19 @@ def test_the_export_gives_all_that_is_held_readable_and_is_recorded(bank: Instal
     assert (line["purpose"], line["is_allowed"]) == ("access_request", True)
     with pytest.raises(UserError, match="refused"):
         export_person(bank.home, bank.bank, person, purpose="curiosity", role="customer_request", who="tester")
+
+
+def test_a_hold_behind_a_torn_line_still_blocks_erasure(bank: Installation) -> None:
+    person = bank.person("1")
+    bank.home.decisions.mkdir(exist_ok=True)
+    (bank.home.decisions / "legal_holds.jsonl").write_text('{"action": "hold", "ba')
+    erasure.set_hold(bank.home, "small", person, reason="case 7", who="court", is_release=False)
+    with pytest.raises(UserError, match="legal hold blocks"):
+        erasure.erase(bank.home, bank.bank, [person], reason="asked", who="tester")
+
+
+def test_a_certificate_behind_a_torn_line_still_keeps_the_person_out(bank: Installation) -> None:
+    bank.home.decisions.mkdir(exist_ok=True)
+    (bank.home.decisions / "erasures.jsonl").write_text('{"accounts": ["01')
+    certificate = bank.erase("1")
+    assert tombstones(bank.home, "small").record_ids == frozenset(certificate["record_ids"])

@@ -27,6 +27,7 @@ from warehouse.ledger import LedgerEntry, read_ledger
 from warehouse.quarantine import summarise
 from warehouse.sources.bank import Bank, load_bank
 from warehouse.vault import reading
+from warehouse.vault.files import append_line, read_lines
 from warehouse.vault.tokens import normalised
 
 KEY = bytes(range(32))
@@ -451,3 +452,32 @@ def test_the_vault_gives_the_value_back_by_its_token(tmp_path: Path) -> None:
     key = keys_of(home).token
     for row, (_, _, _, value) in zip(landed, kept, strict=True):
         assert row["full_name"] == hmac.new(key, f"value\x1f{value}".encode(), "sha256").hexdigest()
+
+
+@pytest.mark.parametrize("torn", ['{"action": "hold", "ba', '{"reason": "张'.encode()[:-1].decode("latin-1"), "17", "{"])
+def test_a_torn_last_line_does_not_swallow_the_next_one(torn: str, tmp_path: Path) -> None:
+    path = tmp_path / "legal_holds.jsonl"
+    append_line(path, {"n": 1, "reason": "two\u2028lines"})
+    with path.open("ab") as handle:
+        handle.write(torn.encode("latin-1"))
+    assert [line["n"] for line in read_lines(path)] == [1]
+    append_line(path, {"n": 2})
+    append_line(path, {"n": 3})
+    assert [line["n"] for line in read_lines(path)] == [1, 2, 3]
+    assert path.read_bytes().endswith(b"\n")
+
+
+def test_a_last_line_that_lacks_only_its_end_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "legal_holds.jsonl"
+    path.write_text('{"n": 1}')
+    append_line(path, {"n": 2})
+    assert [line["n"] for line in read_lines(path)] == [1, 2]
+
+
+def test_a_damaged_line_in_the_middle_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "legal_holds.jsonl"
+    path.write_text('{"n": 1}\n{"n"\n{"n": 3}\n')
+    with pytest.raises(UserError, match="line 2"):
+        read_lines(path)
+    append_line(path, {"n": 4})
+    assert path.read_text().startswith('{"n": 1}\n{"n"\n'), "what is no last line is left as it is"
