@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -245,8 +245,15 @@ def quarantine_list() -> None:
 
 
 def user_of_process() -> str:
-    """Account of whoever gave the command, for the record of what was read and decided."""
-    return getpass.getuser()
+    """Account of whoever gave the command, for the record of what was read and decided.
+
+    It is the account of the process: names in the environment are whatever somebody writes there.
+    """
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # as in a container without an account of that number
+        return f"uid {number}"
 
 
 @vault.command("status")

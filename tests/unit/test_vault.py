@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
+import pwd
 import stat
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from opened_vault import everything_inside, keys_of, plant_keys, sealed_values
 from small_bank import FILES, MAPPING, SETTINGS, write_bank, write_data
 
+from dagster_project.cli import user_of_process
 from warehouse import vault
 from warehouse.errors import UserError
 from warehouse.home import Home
@@ -481,3 +484,13 @@ def test_a_damaged_line_in_the_middle_is_told(tmp_path: Path) -> None:
         read_lines(path)
     append_line(path, {"n": 4})
     assert path.read_text().startswith('{"n": 1}\n{"n"\n'), "what is no last line is left as it is"
+
+
+def test_who_reads_is_the_account_of_the_process_not_a_name_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody_else")
+    assert user_of_process() == pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_017)
+    assert user_of_process() == "uid 4000000017"
