@@ -30,7 +30,7 @@ def main() -> int:
     for line in found:
         sys.stdout.write(f"{line}\n")
     if found:
-        sys.stdout.write("take the file out of the repository (git rm --cached) and exchange that key: it is known now\n")
+        sys.stdout.write("take the file out of the repository (git rm --cached) and exchange that key: it is known\n")
     return 1 if found else 0
 
 

@@ -258,7 +258,7 @@ def user_of_process() -> str:
 
 @vault.command("status")
 def vault_status() -> None:
-    """Show what the vault holds, by number, after opening its keys."""
+    """Show what the vault holds, by number, after opening every key and comparing every file with its manifest."""
     from warehouse.vault import KEY_VARIABLE, status  # noqa: PLC0415
 
     source = KEY_VARIABLE if KEY_VARIABLE in os.environ else "vault/master.key"
@@ -285,14 +285,16 @@ def vault_show(
     from warehouse.vault import read_clear  # noqa: PLC0415
 
     home = home_of_process()
+    bank = bank_in_force(home)
     values = read_clear(
         home,
-        bank_in_force(home).name,
+        bank.name,
         [record],
         purpose=purpose,
         role=role,
         who=user_of_process(),
         authority=authority,
+        mapping=bank.mapping,
     )
     table = Table("source", "known on", "row", "column", "value", box=None, pad_edge=False)
     for value in values:

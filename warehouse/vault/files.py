@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.errors import UserError
+
+#: Below the vault: where databases that see clear values spill, each into a folder of its own.
+SPILL = "spill"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -35,6 +40,11 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 def write_parquet(path: Path, table: pa.Table, mode: int = 0o600) -> None:
     """Replace a Parquet file in one step."""
+    move(stage_parquet(path, table, mode), path)
+
+
+def stage_parquet(path: Path, table: pa.Table, mode: int = 0o600) -> Path:
+    """Write a Parquet file beside its place, flushed; where it lies."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.tmp")
     temporary.unlink(missing_ok=True)
@@ -42,16 +52,17 @@ def write_parquet(path: Path, table: pa.Table, mode: int = 0o600) -> None:
     pq.write_table(table, temporary, compression="zstd")
     with temporary.open("rb") as handle:
         os.fsync(handle.fileno())
-    move(temporary, path)
+    return temporary
 
 
 def move(source: Path, target: Path) -> None:
     """Rename within a folder, so that it survives a power cut."""
     source.replace(target)
-    _flush_folder(target.parent)
+    flush(target.parent)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush(folder: Path) -> None:
+    """Make renames and removals inside a folder survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -89,7 +100,7 @@ def append_line(path: Path, value: dict[str, Any]) -> None:
                 next_step="look into the disk, then do it again: nothing that relies on the line was done",
             )
     if is_new:
-        _flush_folder(path.parent)
+        flush(path.parent)
 
 
 def _mend_tail(handle: BinaryIO) -> None:
@@ -138,6 +149,29 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         found.append(value)
     last = _parsed(tail)
     return found if last is None else [*found, last]
+
+
+def spill_folder(vault_root: Path) -> str:
+    """A folder inside the walls where one database may spill clear values; `sweep_spill` empties what is left."""
+    folder = vault_root / SPILL
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return str(folder / secrets.token_hex(8))
+
+
+def sweep_spill(vault_root: Path) -> None:
+    """Remove what killed processes spilled, unless another process is at work: then it may be its own."""
+    left = list((vault_root / SPILL).glob("*"))
+    if not left:
+        return
+    try:
+        with locked(vault_root, exclusively=True):
+            for path in left:
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+    except UserError:  # the lock is held
+        return
 
 
 @contextmanager
