@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -286,13 +286,20 @@ def quarantine_list() -> None:
 
 
 def user_of_process() -> str:
-    """Account of whoever gave the command, for the record of what was read and decided."""
-    return getpass.getuser()
+    """Account of whoever gave the command, for the record of what was read and decided.
+
+    It is the account of the process: names in the environment are whatever somebody writes there.
+    """
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # as in a container without an account of that number
+        return f"uid {number}"
 
 
 @vault.command("status")
 def vault_status() -> None:
-    """Show what the vault holds, by number, after opening its keys."""
+    """Show what the vault holds, by number, after opening every key and comparing every file with its manifest."""
     from warehouse.vault import KEY_VARIABLE, status  # noqa: PLC0415
 
     source = KEY_VARIABLE if KEY_VARIABLE in os.environ else "vault/master.key"
@@ -319,14 +326,16 @@ def vault_show(
     from warehouse.vault import read_clear  # noqa: PLC0415
 
     home = home_of_process()
+    bank = bank_in_force(home)
     values = read_clear(
         home,
-        bank_in_force(home).name,
+        bank.name,
         [record],
         purpose=purpose,
         role=role,
         who=user_of_process(),
         authority=authority,
+        mapping=bank.mapping,
     )
     table = Table("source", "known on", "row", "column", "value", box=None, pad_edge=False)
     for value in values:
