@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from opened_vault import plant_keys
 
 from warehouse.contract.model import load_contract
 from warehouse.database import open_warehouse
@@ -41,7 +42,7 @@ def write(folder: Path, dirt: Dirt, kind: str = "csv", steps: tuple[int, ...] = 
 
 
 def landed(folder: Path, kind: str = "csv") -> tuple[Home, list[LandingResult]]:
-    home = Home(folder / "home")
+    home = plant_keys(Home(folder / "home"), KEY)
     return home, land(load_bank(folder / "bank" / "mapping" if kind == "csv" else "sample"), folder / "bank", home)
 
 
@@ -157,10 +158,7 @@ class TestRepair:
     KINDS = Dirt(duplicate=0.02, late=0.03, correction=0.02, delete=0.02)
 
     @pytest.mark.parametrize("kind", ["csv", "parquet"])
-    def test_what_can_be_repaired_leaves_the_warehouse_of_the_clean_bank(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-    ) -> None:
-        monkeypatch.setenv("MAINBANK_VAULT_KEY", KEY)
+    def test_what_can_be_repaired_leaves_the_warehouse_of_the_clean_bank(self, tmp_path: Path, kind: str) -> None:
         # Days enough after the last ones for everything late to have come.
         write(tmp_path / "dirty", self.KINDS, kind, (DAYS + LATEST_DAYS,))
         write(tmp_path / "clean", Dirt(), kind, (DAYS + LATEST_DAYS,))
@@ -206,10 +204,7 @@ class TestRepair:
 
 
 class TestDrift:
-    def test_a_column_added_or_retyped_midway_changes_no_row(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("MAINBANK_VAULT_KEY", KEY)
+    def test_a_column_added_or_retyped_midway_changes_no_row(self, tmp_path: Path) -> None:
         drift = Dirt(column_added=date(2024, 2, 1), column_retyped=date(2024, 3, 3))
         for kind in ("csv", "parquet"):
             write(tmp_path / kind / "dirty", drift, kind, (5,))
