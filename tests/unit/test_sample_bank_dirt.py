@@ -27,8 +27,6 @@ from warehouse.sources.bank import load_bank
 CUSTOMERS = 400
 DAYS = 20
 KEY = "ab" * 32
-#: CSV takes the longer way through landing; the other is proven with the slow ones.
-KINDS_OF_FILES = ("csv", pytest.param("parquet", marks=pytest.mark.slow))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -159,7 +157,8 @@ class TestQuarantine:
 class TestRepair:
     KINDS = Dirt(duplicate=0.02, late=0.03, correction=0.02, delete=0.02)
 
-    @pytest.mark.parametrize("kind", KINDS_OF_FILES)
+    @pytest.mark.slow
+    @pytest.mark.parametrize("kind", ["csv", "parquet"])
     def test_what_can_be_repaired_leaves_the_warehouse_of_the_clean_bank(self, tmp_path: Path, kind: str) -> None:
         # Days enough after the last ones for everything late to have come.
         write(tmp_path / "dirty", self.KINDS, kind, (DAYS + LATEST_DAYS,))
@@ -206,7 +205,8 @@ class TestRepair:
 
 
 class TestDrift:
-    @pytest.mark.parametrize("kind", KINDS_OF_FILES)
+    @pytest.mark.slow
+    @pytest.mark.parametrize("kind", ["csv", "parquet"])
     def test_a_column_added_or_retyped_midway_changes_no_row(self, tmp_path: Path, kind: str) -> None:
         drift = Dirt(column_added=date(2024, 2, 1), column_retyped=date(2024, 3, 3))
         write(tmp_path / "dirty", drift, kind, (5,))
