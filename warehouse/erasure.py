@@ -243,7 +243,6 @@ def _now() -> str:
 def _state_erasure(home: Home, bank: Bank, planned: ErasurePlan, reason: str, who: str) -> None:
     rows, at = planned.rows, _now()
     identity = hashlib.sha256("\x1f".join([bank.name, at, *rows.person_ids]).encode()).hexdigest()[:16]
-    # Stated before the journal, so that a landing that comes in between leaves out what is to go.
     statement = {
         "erasure_id": identity,
         "bank": bank.name,
