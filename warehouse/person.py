@@ -254,6 +254,14 @@ def _conditions(table: Table) -> list[tuple[str, bool]]:
         joins.append(
             (f"customer as c on t.{system} = c.source_system and t.source_customer_id = c.source_customer_id", True)
         )
+    if "related_customer_id" in names:
+        joins.append(
+            (
+                "customer as c on t.related_source_system = c.source_system "
+                "and t.related_customer_id = c.source_customer_id",
+                False,
+            )
+        )
     if "account_id" in names:
         joins.append(("account as a on t.source_system = a.source_system and t.account_id = a.account_id", False))
     return joins

@@ -14,6 +14,7 @@
         'severity',
         'channel',
         public_id('source_system', 'branch_id') ~ ' as branch_id',
+        public_id('source_system', 'employee_id') ~ ' as employee_id',
         'product_code',
         'resolution',
         'reopened_count',

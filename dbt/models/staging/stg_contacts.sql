@@ -1,0 +1,22 @@
+{{ versions(
+    source('raw', 'contacts'),
+    keys=['source_system', 'contact_id'],
+    columns=[
+        public_id('source_system', 'contact_id') ~ ' as contact_id',
+        'coalesce(customer_source_system, source_system) as customer_source_system',
+        'source_customer_id',
+        public_id('source_system', 'employee_id') ~ ' as employee_id',
+        'happened_at',
+        bank_date('happened_at') ~ ' as happened_on',
+        'channel',
+        'form',
+        'planned_on',
+        'purpose',
+        'trigger',
+        'goal',
+        'goal_met',
+        'minutes',
+        'outcome',
+        'is_control',
+    ],
+) }}

@@ -1,0 +1,22 @@
+{{ versions(
+    source('raw', 'survey_responses'),
+    keys=['source_system', 'response_id', 'item'],
+    columns=[
+        public_id('source_system', 'response_id') ~ ' as response_id',
+        'item',
+        'coalesce(customer_source_system, source_system) as customer_source_system',
+        'source_customer_id',
+        'survey',
+        'dimension',
+        'expectation',
+        'perception',
+        'nps',
+        'invited_at',
+        bank_date('invited_at') ~ ' as invited_on',
+        'responded_at',
+        bank_date('responded_at') ~ ' as responded_on',
+        'followed_up_at',
+        bank_date('followed_up_at') ~ ' as followed_up_on',
+        'action',
+    ],
+) }}
