@@ -38,6 +38,8 @@ quarantine = typer.Typer(help="Rows that could not be landed.", no_args_is_help=
 application.add_typer(sources, name="sources")
 application.add_typer(release, name="release")
 application.add_typer(quarantine, name="quarantine")
+quality = typer.Typer(help="What was checked, and what was found.", no_args_is_help=True)
+application.add_typer(quality, name="quality")
 vault = typer.Typer(help="Clear identifiers and their keys; every reading is recorded.", no_args_is_help=True)
 application.add_typer(vault, name="vault")
 
@@ -283,6 +285,25 @@ def quarantine_list() -> None:
     for item in summarise(home_of_process()):
         table.add_row(item.bank, item.source, item.file, item.column, item.reason, str(item.rows), str(item.first_line))
     console.print(table)
+
+
+@quality.command("failures")
+def quality_failures(
+    test: Annotated[str, typer.Argument(help="A test of dbt, as in meta.quality or the UI.")],
+    limit: Annotated[int, typer.Option(help="How many rows at most, of each rule.", min=1)] = 20,
+) -> None:
+    """Show the rows that a test finds wrong in the warehouse as it stands; values of classed columns are masked."""
+    from dagster_project.lib.failures import failing_rows  # noqa: PLC0415
+
+    home = home_of_process()
+    rows = failing_rows(home, bank_in_force(home), test, limit)
+    for rule in dict.fromkeys(row.rule for row in rows):
+        console.print(rule or test, markup=False, soft_wrap=True)
+        for row in rows:
+            if row.rule == rule:
+                values = ", ".join(f"{name} {value}" for name, value in row.values.items() if value is not None)
+                console.print(f"  {values}", markup=False, soft_wrap=True)
+    console.print(f"{len(rows)} failing rows of {test}" if rows else f"{test}: no row fails", soft_wrap=True)
 
 
 def user_of_process() -> str:

@@ -46,6 +46,8 @@ class NodeResult:
         dbt's message; empty where it has none.
     seconds : float
         Time it took.
+    compiled : str
+        The SQL that was made of it; empty where none was.
     """
 
     unique_id: str
@@ -55,6 +57,7 @@ class NodeResult:
     failures: int
     message: str
     seconds: float
+    compiled: str
 
     @property
     def is_good(self) -> bool:
@@ -191,6 +194,7 @@ def invoke(
             failures=int(result.failures or 0),
             message=str(result.message or ""),
             seconds=float(result.execution_time),
+            compiled=str(getattr(result.node, "compiled_code", None) or ""),
         )
         for result in results
     ]

@@ -19,3 +19,8 @@
 {% macro absent_if_nan(value) -%}
     nullif(cast({{ value }} as double), cast('NaN' as double))
 {%- endmacro %}
+
+{# A row of an aliased relation as JSON text. #}
+{% macro row_as_json(alias) -%}
+    cast(to_json({{ alias }}) as varchar)
+{%- endmacro %}

@@ -16,6 +16,10 @@ named as (
     select registered_branch_id as branch_id
     from {{ ref('stg_customers') }}
     union
+    select resolved_id as branch_id
+    from {{ ref('int_reference') }}
+    where kind = 'branch'
+    union
     select distinct branch_id
     from {{ ref('fct_transaction') }}
 ),

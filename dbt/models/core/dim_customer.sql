@@ -88,12 +88,21 @@ persons as (
     group by person_id, valid_from, valid_to
 ),
 
--- owners of accounts whose customer row was never delivered
+named as (
+    select person_id
+    from {{ ref('int_account_owner') }}
+    where person_id is not null
+    union
+    select person_id
+    from {{ ref('int_customer_named') }}
+),
+
+-- whom accounts or other rows name and whose customer row was never delivered
 missing as (
-    select distinct owners.person_id
-    from {{ ref('int_account_owner') }} as owners
-    left join persons on owners.person_id = persons.person_id
-    where owners.person_id is not null and persons.person_id is null
+    select named.person_id
+    from named
+    left join persons on named.person_id = persons.person_id
+    where persons.person_id is null
 ),
 
 versions as (

@@ -9,9 +9,21 @@ stated as (
 ),
 
 held as (
-    select distinct product_code
+    select product_code
     from {{ ref('int_account') }}
     where product_code is not null
+    union
+    select product_code
+    from {{ ref('stg_campaigns') }}
+    where is_last and product_code is not null
+    union
+    select product_code
+    from {{ ref('stg_complaints') }}
+    where is_current and product_code is not null
+    union
+    select product_code
+    from {{ ref('stg_product_nav') }}
+    where is_current
 ),
 
 products as (

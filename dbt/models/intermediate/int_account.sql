@@ -19,11 +19,26 @@ transacting as (
         max(booked_on) filter (where booked_on <= {{ as_of() }}) as last_booked_on
     from {{ ref('fct_transaction') }}
     group by account_id
+),
+
+-- loans of which only what is due, or how they stand, was ever delivered
+named as (
+    select
+        account_id,
+        source_system
+    from {{ ref('stg_payment_schedule') }}
+    where is_current
+    union
+    select
+        account_id,
+        source_system
+    from {{ ref('stg_loan_status') }}
+    where is_current
 )
 
 select
-    coalesce(delivered.account_id, transacting.account_id) as account_id,
-    coalesce(delivered.source_system, transacting.source_system) as source_system,
+    coalesce(delivered.account_id, transacting.account_id, named.account_id) as account_id,
+    coalesce(delivered.source_system, transacting.source_system, named.source_system) as source_system,
     delivered.person_id,
     coalesce(delivered.owner_basis, 'none') as owner_basis,
     delivered.settlement_account_id,
@@ -48,3 +63,4 @@ select
     coalesce(delivered.is_known_on_assumed, false) as is_known_on_assumed
 from delivered
 full outer join transacting on delivered.account_id = transacting.account_id
+full outer join named on coalesce(delivered.account_id, transacting.account_id) = named.account_id

@@ -9,6 +9,19 @@
     'balances': 'stg_balances',
     'complaints': 'stg_complaints',
     'market_rates': 'stg_market_rates',
+    'employees': 'stg_employees',
+    'relationship_assignments': 'stg_relationship_assignments',
+    'customer_relationships': 'stg_customer_relationships',
+    'contacts': 'stg_contacts',
+    'campaigns': 'stg_campaigns',
+    'campaign_contacts': 'stg_campaign_contacts',
+    'survey_responses': 'stg_survey_responses',
+    'payment_schedule': 'stg_payment_schedule',
+    'product_nav': 'stg_product_nav',
+    'fx_rates': 'stg_fx_rates',
+    'ftp_curve': 'stg_ftp_curve',
+    'cost_rates': 'stg_cost_rates',
+    'gl_balances': 'stg_gl_balances',
 } %}
 
 with

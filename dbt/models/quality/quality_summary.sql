@@ -90,8 +90,13 @@ counts as (
             {{ column }} as failing_count,
             checked_count
         from {{ rows }}
-        {{ 'union all' if not loop.last }}
+        union all
     {% endfor -%}
+    select
+        rule,
+        failing_count,
+        checked_count
+    from {{ ref('int_quality_star') }}
 )
 
 select

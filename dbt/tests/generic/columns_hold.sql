@@ -9,9 +9,14 @@
     ranges          : column -> {minimum, maximum}, both included (null is accepted)
     references      : list of {columns, to, fields}; a null column refers to nothing
     holds           : name -> condition over the columns of a row (null is accepted)
+
+    With the variable `failing_rows`, a number, it lists up to so many rows of each broken rule instead.
 #}
 {% test columns_hold(model, unique, not_null=[], accepted_values={}, ranges={}, references=[], holds={}) %}
     {%- set rules = column_rules(not_null, accepted_values, ranges, holds) %}
+    {%- if var('failing_rows', 0) %}
+    {{ rows_that_break(model, rules, unique, references, var('failing_rows')) }}
+    {%- else %}
 
     with
 
@@ -70,4 +75,5 @@
         example_key
     from findings
     where failing_count > 0
+    {%- endif %}
 {% endtest %}

@@ -1,0 +1,16 @@
+select
+    customers.person_id,
+    case
+        when customers.party_type is distinct from 'corporate' then coalesce(households.component_id, customers.person_id)
+    end as household_id,
+    customer_groups.component_id as customer_group_id
+from {{ ref('dim_customer') }} as customers
+left join {{ ref('int_person_component') }} as households
+    on
+        customers.person_id = households.person_id
+        and households.kind = 'household'
+left join {{ ref('int_person_component') }} as customer_groups
+    on
+        customers.person_id = customer_groups.person_id
+        and customer_groups.kind = 'group'
+where customers.is_current
