@@ -140,6 +140,6 @@ class Warehouse:
         """Rows of every table that others read, in an order of their own."""
         names = self.rows(
             "select schema_name || '.' || table_name from duckdb_tables() "
-            "where schema_name in ('core', 'features', 'quality') order by all"
+            "where schema_name in ('core', 'customer', 'features', 'quality') order by all"
         )
         return {name: sorted(self.rows(f"from {name}"), key=repr) for (name,) in names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -90,6 +91,82 @@ def _deliveries() -> list[Delivery]:
         ("customers", [{"source_customer_id": "2"}], third, "delete"),
         ("accounts", [_account("GHOST", "9", date(2024, 1, 20), product_code="FUND")], second, "upsert"),
         ("accounts", [_account("A2", "2", date(2024, 1, 5), closed_on=date(2024, 2, 20))], third, "upsert"),
+        *_further_deliveries(),
+    ]
+
+
+def _further_deliveries() -> list[Delivery]:
+    """Staff, loans, prices, contacts, complaints, surveys and campaigns: each corrected, deleted or late once."""
+    start, first, second, third = DAYS
+    known = date(1900, 1, 1)
+    loan = _account("L1", "3", date(2024, 1, 2), product_code="LOAN")
+    employee = {"employee_id": "E1", "branch_id": "B1", "role": "relationship_manager", "grade": "trainee"}
+    contact = {
+        "contact_id": "K1", "source_customer_id": "1", "employee_id": "E1", "channel": "call", "is_control": False,
+        "happened_at": datetime(2024, 1, 20, 9), "trigger": "birthday", "goal_met": False, "minutes": 5,
+    }  # fmt: skip
+    complaint = {"complaint_id": "C1", "source_customer_id": "2", "opened_at": datetime(2024, 1, 9), "kind": "complaint"}
+    invitation = {
+        "response_id": "R1", "item": "overall", "source_customer_id": "1", "invited_at": datetime(2024, 1, 30),
+    }  # fmt: skip
+    target = {"campaign_id": "M1", "customer_source_system": "core", "is_control": False, "cost": 2}
+    instalments = [
+        {"account_id": "L1", "due_on": date(2024, month, 5), "due_amount": 100} for month in (1, 2, 3)
+    ]
+    prices = [{"product_code": "FUND", "nav_on": date(2024, 1, day), "nav": 1 + day / 100} for day in (2, 3, 4)]
+    marriage = {
+        "customer_source_system": "core", "source_customer_id": "1", "related_source_system": "core",
+        "related_customer_id": "2", "kind": "spouse", "valid_from": date(2020, 1, 1),
+    }  # fmt: skip
+    return [
+        ("products", [{"product_code": "LOAN", "category": "loan_consumer", "side": "asset"}], known, "upsert"),
+        ("customers", [{"source_customer_id": "3", "party_type": "personal"}], known, "upsert"),
+        ("employees", [employee, {**employee, "employee_id": "E2"}], start, "upsert"),
+        ("employees", [{**employee, "grade": "4"}], second, "upsert"),
+        ("employees", [{"employee_id": "E2"}], third, "delete"),
+        # the loan comes a day after its first instalments and its state
+        ("payment_schedule", instalments, start, "upsert"),
+        ("loan_status", [{"account_id": "L1", "as_of": date(2024, 1, 31), "days_past_due": 0}], start, "upsert"),
+        ("accounts", [loan], first, "upsert"),
+        ("payment_schedule", [{**instalments[0], "paid_on": second, "paid_amount": 100}], second, "upsert"),
+        ("payment_schedule", [instalments[2]], second, "delete"),
+        ("loan_status", [{"account_id": "L1", "as_of": date(2024, 1, 31), "days_past_due": 26}], third, "upsert"),
+        ("product_nav", prices, start, "upsert"),
+        ("product_nav", [{**prices[1], "nav": 2}], second, "upsert"),
+        ("product_nav", [prices[0]], third, "delete"),
+        ("fx_rates", [{"currency": "EUR", "rate_on": date(2024, 1, 31), "middle_rate": 25}], start, "upsert"),
+        ("fx_rates", [{"currency": "EUR", "rate_on": date(2024, 1, 31), "middle_rate": 24}], third, "upsert"),
+        ("contacts", [contact, {**contact, "contact_id": "K2", "source_customer_id": "STRANGER"}], start, "upsert"),
+        ("contacts", [{**contact, "goal_met": True}], first, "upsert"),
+        ("contacts", [{**contact, "contact_id": "K3", "happened_at": datetime(2024, 1, 2, 9)}], second, "upsert"),
+        ("contacts", [{"contact_id": "K2", "source_customer_id": "STRANGER"}], third, "delete"),
+        ("complaints", [complaint], start, "upsert"),
+        ("complaints", [{**complaint, "closed_at": datetime(2024, 2, 1), "resolution": "refund"}], first, "upsert"),
+        ("survey_responses", [invitation], start, "upsert"),
+        ("survey_responses", [{**invitation, "responded_at": datetime(2024, 2, 1, 9), "nps": 9}], second, "upsert"),
+        # the list of a campaign that is delivered later
+        (
+            "campaign_contacts",
+            [{**target, "source_customer_id": "1"}, {**target, "source_customer_id": "2"}],
+            first,
+            "upsert",
+        ),
+        ("campaigns", [{"campaign_id": "M1", "name": "Spring", "product_code": "GOLD"}], second, "upsert"),
+        (
+            "campaign_contacts",
+            [{**target, "source_customer_id": "1", "contacted_at": datetime(2024, 2, 1, 9)}],
+            second,
+            "upsert",
+        ),
+        ("campaign_contacts", [{**target, "source_customer_id": "2"}], third, "delete"),
+        ("customer_relationships", [marriage], start, "upsert"),
+        ("customer_relationships", [{**marriage, "valid_to": date(2024, 2, 1)}], second, "upsert"),
+        (
+            "relationship_assignments",
+            [{"customer_source_system": "core", "source_customer_id": "1", "employee_id": "E9", "valid_from": start}],
+            start,
+            "upsert",
+        ),
     ]
 
 
@@ -166,6 +243,44 @@ def test_an_orphan_is_counted_and_healed_when_its_account_arrives(released):
     # its customer was never delivered: an inferred person owns it
     assert len(owner) == 1
     assert owner[0][-2] is True
+
+
+def test_members_are_inferred_until_they_come_and_events_follow_their_last_version(full, released, new_warehouse):
+    def failing(rule: str) -> list[int]:
+        return [row[4] for day in DAYS for row in released[day]["quality.quality_summary"] if row[0] == rule]
+
+    assert failing("instalment_of_unknown_account") == [3, 0, 0, 0]
+    assert failing("campaign_never_delivered") == [0, 1, 0, 0]
+    assert failing("event_of_unknown_customer") == [1, 1, 1, 0]
+    assert failing("employee_never_delivered") == [1, 1, 1, 1]
+    # a price nobody can sell: the campaign's product was never delivered
+    assert full.rows("select is_inferred from core.dim_product where product_code = 'GOLD'") == [(True,)]
+    assert full.rows("select grade, is_deleted, valid_from from core.dim_employee order by employee_id, valid_from") == [
+        ("trainee", False, DAYS[0]),
+        ("4", False, DAYS[2]),
+        ("trainee", False, DAYS[0]),
+        ("trainee", True, DAYS[3]),
+        (None, False, date(1900, 1, 1)),
+    ]
+    assert full.rows("select due_on, is_paid, late_days from core.fct_payment_due order by due_on") == [
+        (date(2024, 1, 5), True, 28),
+        (date(2024, 2, 5), False, 25),
+    ]
+    loan_month = "select days_past_due, instalment_count, paid_instalment_count from core.fct_loan_month order by month_start_on"
+    assert full.rows(loan_month) == [(26, 1, 1), (None, 1, 0), (None, 0, 0)]
+    assert full.rows("select nav, previous_nav from core.fct_product_nav order by nav_on") == [(2, None), (Decimal("1.04"), 2)]
+    assert full.rows("select contact_id, is_goal_met from core.fct_contact order by all") == [
+        ("core:K1", True),
+        ("core:K3", False),
+    ]
+    assert full.rows("select is_open, waiting_days, resolution from core.fct_complaint") == [(False, 23, "refund")]
+    assert full.rows("select recommendation_group from core.fct_survey_response") == [("promoter",)]
+    assert full.rows("select person_id, is_contacted, cost_base from core.fct_campaign_contact") == [
+        ("person of 1", True, 2)
+    ]
+    households = {day: sorted(row[1] for row in released[day]["core.dim_household"]) for day in DAYS}
+    # married until the 1st of February; the strangers count as households of their own while they are inferred
+    assert [max(households[day]) for day in DAYS] == [2, 2, 1, 1]
 
 
 def test_a_deleted_account_and_customer_keep_what_was_known_and_are_not_taken_for_unknown(full, new_warehouse):

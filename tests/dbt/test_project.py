@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from datetime import date
 
 import pytest
 import yaml
@@ -12,7 +13,7 @@ from star_bank import PROJECT
 from warehouse.contract import load_contract
 from warehouse.release import PUBLIC_TYPES
 
-PUBLIC_SCHEMAS = {"core", "features", "mining", "meta", "quality"}
+PUBLIC_SCHEMAS = {"core", "customer", "features", "mining", "meta", "quality"}
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,56 @@ def test_every_product_category_of_the_contract_is_classed():
     category = load_contract().tables["products"].column("category")
     with (PROJECT / "seeds" / "product_categories.csv").open() as file:
         assert {row["category"] for row in csv.DictReader(file)} == set(category.values)
+
+
+def _seed(name: str) -> list[dict[str, str]]:
+    with (PROJECT / "seeds" / f"{name}.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_product_category_hangs_in_the_tree_and_every_way_up_ends_at_all():
+    parents = {row["category"]: row["parent_category"] for row in _seed("product_category_tree")}
+    assert {row["category"] for row in _seed("product_categories")} == set(parents) - set(parents.values()) - {
+        "unclassified"
+    }
+    for category in parents:
+        way = [category]
+        while parents[way[-1]]:
+            way.append(parents[way[-1]])
+            assert len(way) <= len(parents), way
+        assert way[-1] == "all"
+
+
+@pytest.mark.parametrize(
+    ("column", "use"),
+    [
+        ("transactions.channel", "is_for_transactions"),
+        ("accounts.opened_channel", "is_for_transactions"),
+        ("contacts.channel", "is_for_contacts"),
+        ("campaigns.channel", "is_for_contacts"),
+        ("complaints.channel", "is_for_complaints"),
+    ],
+)
+def test_every_channel_of_the_contract_is_a_member(column, use):
+    table, name = column.split(".")
+    members = {row["channel"] for row in _seed("channels") if row[use] == "true"}
+    assert set(load_contract().tables[table].column(name).values) == members
+
+
+def test_the_calendar_has_as_many_workdays_as_the_law_leaves():
+    """Days of the year less weekends less statutory holidays: 11 until 2024, 13 since; 2020 gave two days more."""
+    days = {date.fromisoformat(row["date_on"]): row for row in _seed("bank_holidays")}
+    assert all(row["time_zone"] == "Asia/Shanghai" and row["source"] for row in days.values())
+    # a weekend that is worked is a weekend, and nothing is said of a day twice
+    assert all(day.weekday() >= 5 for day, row in days.items() if row["is_workday"] == "true")
+    assert len(days) == len(_seed("bank_holidays"))
+    for year in range(2018, 2027):
+        calendar = [date.fromordinal(number) for number in range(date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal())]
+        weekdays = sum(day.weekday() < 5 for day in calendar)
+        worked = sum(
+            days[day]["is_workday"] == "true" if day in days else day.weekday() < 5 for day in calendar
+        )
+        assert weekdays - worked == (13 if year >= 2025 else 11) + (2 if year == 2020 else 0), year
 
 
 def test_sql_that_would_not_travel_stays_in_the_dialect_folder():
