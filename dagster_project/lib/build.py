@@ -98,6 +98,22 @@ def current_build(home: Home) -> Build:
     )
 
 
+def last_build(home: Home, bank: Bank) -> Build:
+    """The build of the last run, or the live warehouse where its plan was cleared away.
+
+    Raises
+    ------
+    UserError
+        If nothing was built yet.
+    """
+    if _plan(home).is_file() and (build := current_build(home)).warehouse.is_file():
+        return build
+    state = _state(home, bank)
+    if state is None:
+        raise UserError("nothing was built in this home yet", where=str(home.warehouse), next_step="run: mainbank run")
+    return Build(home.warehouse, home.temporary, state[3], is_live=True, run_id="")
+
+
 def _state(home: Home, bank: Bank) -> tuple[str, str, str, date] | None:
     """Bank, environment, fingerprint and as-of date of the live warehouse; None where there is none to go on with."""
     if not home.warehouse.is_file():

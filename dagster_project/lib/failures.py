@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagster_project.lib import dbt
-from dagster_project.lib.build import Build, current_build, reading
+from dagster_project.lib.build import Build, last_build, reading
 from warehouse.contract import load_contract
 from warehouse.errors import UserError
 from warehouse.home import Home
@@ -57,7 +57,7 @@ def failing_rows(home: Home, bank: Bank, test: str, limit: int) -> list[FailingR
     UserError
         If there is no such test, or nothing to ask.
     """
-    build = current_build(home)
+    build = last_build(home, bank)
     with reading(build, bank) as connection:
         tables = {row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()}
         failed = (
@@ -73,17 +73,14 @@ def failing_rows(home: Home, bank: Bank, test: str, limit: int) -> list[FailingR
         raise UserError("there is no such test", where="TEST", found=test, valid=f"of the last run: {names}")
     query = _compiled(build, bank, test, limit)
     with reading(build, bank) as connection:
-        found = connection.sql(f"select * from ({query}) as failing limit {_ALL if _IS_LISTED in query else limit}")
+        found = connection.sql(query)
         columns = found.columns
-        rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
-    if columns == ["rule", "failing_row"]:
+        # `columns_hold` gives each row as one text and limits them by itself, rule by rule.
+        is_listed = columns == ["rule", "failing_row"]
+        rows = [dict(zip(columns, row, strict=True)) for row in (found if is_listed else found.limit(limit)).fetchall()]
+    if is_listed:
         return [FailingRow(row["rule"], _masked(json.loads(row["failing_row"]))) for row in rows]
     return [FailingRow("", _masked(row)) for row in rows]
-
-
-#: The column that `columns_hold` gives each failing row in; it limits them by itself, rule by rule.
-_IS_LISTED = "failing_row"
-_ALL = 1_000_000
 
 
 def _compiled(build: Build, bank: Bank, test: str, limit: int) -> str:

@@ -105,14 +105,17 @@ def _further_deliveries() -> list[Delivery]:
         "contact_id": "K1", "source_customer_id": "1", "employee_id": "E1", "channel": "call", "is_control": False,
         "happened_at": datetime(2024, 1, 20, 9), "trigger": "birthday", "goal_met": False, "minutes": 5,
     }  # fmt: skip
-    complaint = {"complaint_id": "C1", "source_customer_id": "2", "opened_at": datetime(2024, 1, 9), "kind": "complaint"}
+    complaint = {
+        "complaint_id": "C1",
+        "source_customer_id": "2",
+        "opened_at": datetime(2024, 1, 9),
+        "kind": "complaint",
+    }
     invitation = {
         "response_id": "R1", "item": "overall", "source_customer_id": "1", "invited_at": datetime(2024, 1, 30),
     }  # fmt: skip
     target = {"campaign_id": "M1", "customer_source_system": "core", "is_control": False, "cost": 2}
-    instalments = [
-        {"account_id": "L1", "due_on": date(2024, month, 5), "due_amount": 100} for month in (1, 2, 3)
-    ]
+    instalments = [{"account_id": "L1", "due_on": date(2024, month, 5), "due_amount": 100} for month in (1, 2, 3)]
     prices = [{"product_code": "FUND", "nav_on": date(2024, 1, day), "nav": 1 + day / 100} for day in (2, 3, 4)]
     marriage = {
         "customer_source_system": "core", "source_customer_id": "1", "related_source_system": "core",
@@ -255,7 +258,9 @@ def test_members_are_inferred_until_they_come_and_events_follow_their_last_versi
     assert failing("employee_never_delivered") == [1, 1, 1, 1]
     # a price nobody can sell: the campaign's product was never delivered
     assert full.rows("select is_inferred from core.dim_product where product_code = 'GOLD'") == [(True,)]
-    assert full.rows("select grade, is_deleted, valid_from from core.dim_employee order by employee_id, valid_from") == [
+    assert full.rows(
+        "select grade, is_deleted, valid_from from core.dim_employee order by employee_id, valid_from"
+    ) == [
         ("trainee", False, DAYS[0]),
         ("4", False, DAYS[2]),
         ("trainee", False, DAYS[0]),
@@ -266,9 +271,14 @@ def test_members_are_inferred_until_they_come_and_events_follow_their_last_versi
         (date(2024, 1, 5), True, 28),
         (date(2024, 2, 5), False, 25),
     ]
-    loan_month = "select days_past_due, instalment_count, paid_instalment_count from core.fct_loan_month order by month_start_on"
+    loan_month = (
+        "select days_past_due, instalment_count, paid_instalment_count from core.fct_loan_month order by month_start_on"
+    )
     assert full.rows(loan_month) == [(26, 1, 1), (None, 1, 0), (None, 0, 0)]
-    assert full.rows("select nav, previous_nav from core.fct_product_nav order by nav_on") == [(2, None), (Decimal("1.04"), 2)]
+    assert full.rows("select nav, previous_nav from core.fct_product_nav order by nav_on") == [
+        (2, None),
+        (Decimal("1.04"), 2),
+    ]
     assert full.rows("select contact_id, is_goal_met from core.fct_contact order by all") == [
         ("core:K1", True),
         ("core:K3", False),

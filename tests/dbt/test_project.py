@@ -127,11 +127,11 @@ def test_the_calendar_has_as_many_workdays_as_the_law_leaves():
     assert all(day.weekday() >= 5 for day, row in days.items() if row["is_workday"] == "true")
     assert len(days) == len(_seed("bank_holidays"))
     for year in range(2018, 2027):
-        calendar = [date.fromordinal(number) for number in range(date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal())]
+        calendar = [
+            date.fromordinal(number) for number in range(date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal())
+        ]
         weekdays = sum(day.weekday() < 5 for day in calendar)
-        worked = sum(
-            days[day]["is_workday"] == "true" if day in days else day.weekday() < 5 for day in calendar
-        )
+        worked = sum(days[day]["is_workday"] == "true" if day in days else day.weekday() < 5 for day in calendar)
         assert weekdays - worked == (13 if year >= 2025 else 11) + (2 if year == 2020 else 0), year
 
 

@@ -1,7 +1,7 @@
 select
     customers.person_id,
     case
-        when customers.party_type is distinct from 'corporate' then coalesce(households.component_id, customers.person_id)
+        when coalesce(customers.party_type <> 'corporate', true) then coalesce(households.component_id, customers.person_id)
     end as household_id,
     customer_groups.component_id as customer_group_id
 from {{ ref('dim_customer') }} as customers

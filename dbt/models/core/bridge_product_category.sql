@@ -19,6 +19,11 @@ closure as (
         closure.distance + 1 as distance
     from tree
     inner join closure on tree.parent_category = closure.category
+),
+
+parents as (
+    select distinct parent_category
+    from tree
 )
 
 select
@@ -27,6 +32,7 @@ select
     closure.distance,
     ancestors.name_en as ancestor_name,
     ancestors.name_zh as ancestor_name_zh,
-    closure.category not in (select parents.parent_category from tree as parents where parents.parent_category is not null) as is_leaf
+    parents.parent_category is null as is_leaf
 from closure
 inner join tree as ancestors on closure.ancestor_category = ancestors.category
+left join parents on closure.category = parents.parent_category

@@ -88,21 +88,17 @@ persons as (
     group by person_id, valid_from, valid_to
 ),
 
-named as (
+-- whom accounts or other rows name and whose customer row was never delivered
+missing as (
     select person_id
     from {{ ref('int_account_owner') }}
     where person_id is not null
     union
     select person_id
     from {{ ref('int_customer_named') }}
-),
-
--- whom accounts or other rows name and whose customer row was never delivered
-missing as (
-    select named.person_id
-    from named
-    left join persons on named.person_id = persons.person_id
-    where persons.person_id is null
+    except
+    select person_id
+    from persons
 ),
 
 versions as (
