@@ -49,12 +49,12 @@ select
     names.decimal_count,
     judged.is_base,
     judged.is_in_use,
-    cast(case when judged.is_base then 1 else judged.middle_rate end as decimal(18, 8)) as middle_rate,
-    case when not judged.is_base then judged.rate_on end as middle_rate_on,
+    cast(case when judged.is_base then 1 else judged.middle_rate end as decimal(18, 8)) as base_per_unit,
+    case when not judged.is_base then judged.rate_on end as base_per_unit_on,
     case
         when judged.is_base then 'base currency'
         when judged.middle_rate is not null then 'middle rate'
         else 'absent: no rate delivered'
-    end as rate_basis
+    end as base_per_unit_basis
 from judged
 left join {{ ref('currencies') }} as names on judged.currency = names.currency
