@@ -18,7 +18,8 @@ from power_cut import PowerCut, cut_power_at
 from small_bank import FILES, MAPPING, write_bank, write_data
 
 from dagster_project.lib.model_store import ModelStore, Promotion
-from warehouse import erasure
+from warehouse import erasure, person
+from warehouse.contract import load_contract, raw_ddl
 from warehouse.database import open_warehouse
 from warehouse.errors import UserError
 from warehouse.export import export_person
@@ -569,3 +570,29 @@ def test_what_a_killed_process_spilled_is_swept_by_an_erasure(bank: Installation
     left.write_text("Zhang Sanfeng")
     bank.erase("1")
     assert not left.exists()
+
+
+def test_a_row_that_names_a_person_on_either_side_is_theirs_and_the_other_record_is_not():
+    with duckdb.connect() as connection:
+        connection.execute("create schema raw")
+        for table in load_contract().tables.values():
+            connection.execute(raw_ddl(table))
+        connection.execute(
+            "create table raw.person_records (source_system varchar, source_customer_id varchar, record_id varchar)"
+        )
+        for row, (record, one, system, other) in enumerate(
+            [("A", "A", "core", "B"), ("B", "B", "core", "A"), ("B", "B", "card", "A")], start=1
+        ):
+            connection.execute(
+                "insert into raw.customer_relationships (source_system, customer_source_system, source_customer_id, "
+                "related_source_system, related_customer_id, kind, valid_from, record_id, operation, delivery_id, "
+                "known_on, is_known_on_assumed, landed_at, source_row, row_hash, batch) values "
+                "('crm', 'core', ?, ?, ?, 'spouse', date '2020-01-01', ?, 'upsert', 'd', date '2024-01-01', false, "
+                "timestamp '2024-01-01', ?, 'h', 1)",
+                [one, system, other, f"record of {record}", row],
+            )
+        connection.execute("create temp table customer as select 'core' as source_system, 'A' as source_customer_id")
+        connection.execute("create temp table account (source_system varchar, account_id varchar)")
+        records, rows = person._rows_of_raw(connection)
+    assert records == {"record of A"}
+    assert sorted(rows["source_row"].to_pylist()) == [1, 2]
