@@ -30,10 +30,12 @@ registered as (
     {% for table in counted -%}
         select
             '{{ table }}' as table_name,
+            {{ month_start('known_on') }} as known_month_on,
             count(*) as row_count,
             count(*) filter (where operation = 'delete') as delete_count
         from {{ source('raw', table) }}
         where known_on <= {{ as_of() }}
+        group by {{ month_start('known_on') }}
         {{ 'union all' if not loop.last }}
     {% endfor -%}
 ),
@@ -42,17 +44,23 @@ standing as (
     {% for table, model in counted.items() -%}
         select
             '{{ table }}' as table_name,
+            {{ month_start('known_on' if model == 'fct_transaction' else 'known_from') }} as known_month_on,
             count(*) as standing_count
         from {{ ref(model) }}
         {{ 'where is_current' if model != 'fct_transaction' }}
+        group by {{ month_start('known_on' if model == 'fct_transaction' else 'known_from') }}
         {{ 'union all' if not loop.last }}
     {% endfor -%}
 )
 
 select
-    registered.table_name,
-    registered.row_count,
-    registered.delete_count,
-    standing.standing_count
+    coalesce(registered.table_name, standing.table_name) as table_name,
+    coalesce(registered.known_month_on, standing.known_month_on) as known_month_on,
+    coalesce(registered.row_count, 0) as row_count,
+    coalesce(registered.delete_count, 0) as delete_count,
+    coalesce(standing.standing_count, 0) as standing_count
 from registered
-inner join standing on registered.table_name = standing.table_name
+full outer join standing
+    on
+        registered.table_name = standing.table_name
+        and registered.known_month_on = standing.known_month_on
