@@ -13,7 +13,7 @@ instalments as (
 judged as (
     select
         *,
-        known_paid_on is not null and known_paid_amount >= due_amount as is_paid
+        due_amount = 0 or (known_paid_on is not null and known_paid_amount >= due_amount) as is_paid
     from instalments
 )
 

@@ -51,9 +51,13 @@ left join openings on accounts.account_id = openings.account_id
 left join feeds on accounts.source_system = feeds.source_system
 left join feeding_products on accounts.product_code = feeding_products.product_code
 where
-    openings.account_id is not null
-    or (
-        accounts.first_booked_on is null
-        and feeding_products.product_code is not null
-        and accounts.opened_on between feeds.feed_from and {{ as_of() }}
+    -- of an account whose instalments alone were delivered no currency is known, so no balance either
+    accounts.currency is not null
+    and (
+        openings.account_id is not null
+        or (
+            accounts.first_booked_on is null
+            and feeding_products.product_code is not null
+            and accounts.opened_on between feeds.feed_from and {{ as_of() }}
+        )
     )

@@ -78,10 +78,6 @@ firms as (
 
 select links.*
 from links
-where
-    links.kind = 'group'
-    or not exists (
-        select 1
-        from firms
-        where firms.person_id in (links.first_person_id, links.second_person_id)
-    )
+left join firms as first_firm on links.first_person_id = first_firm.person_id
+left join firms as second_firm on links.second_person_id = second_firm.person_id
+where links.kind = 'group' or (first_firm.person_id is null and second_firm.person_id is null)

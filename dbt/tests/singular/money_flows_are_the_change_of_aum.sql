@@ -38,7 +38,7 @@ from {{ ref('fct_customer_month') }} as months
 full outer join ledger on months.person_id = ledger.person_id and months.month_start_on = ledger.month_start_on
 left join counterparties on ledger.person_id = counterparties.person_id and ledger.month_start_on = counterparties.month_start_on
 where
-    coalesce(months.transaction_count <> ledger.transaction_count, true)
+    coalesce(months.transaction_count, 0) <> coalesce(ledger.transaction_count, 0)
     or (ledger.aum_count = 1 and ledger.aum_base <> months.aum_period_end_base)
     or (ledger.aum_count = 0 and months.aum_period_end_base <> 0)
     or ledger.external_base <> coalesce(counterparties.external_base, 0)
