@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import re
 from collections import Counter, defaultdict
@@ -25,6 +26,7 @@ from warehouse.sample_bank.random_numbers import IntegerArray
 from warehouse.sample_bank.simulation import BankSettings, Simulation
 from warehouse.sample_bank.state import State
 
+ROOT = Path(__file__).resolve().parents[2]
 CUSTOMERS = 300
 Row = dict[str, Any]
 Table = Callable[[str], list[Row]]
@@ -330,8 +332,30 @@ def test_employees_have_a_version_for_each_day_something_of_them_changed(rows, t
     assert {row[:2]: row[2:] for row in found} == versions
 
 
-def test_the_workdays_of_the_window_are_those_of_the_notices(rows):
+def test_the_calendar_of_the_window_is_that_of_the_notices(rows):
+    with (ROOT / "dbt" / "seeds" / "bank_holidays.csv").open(encoding="utf-8") as file:
+        notices = {date.fromisoformat(row["date_on"]): row for row in csv.DictReader(file)}
+    days = [date.fromordinal(number) for number in range(date(2024, 1, 1).toordinal(), date(2026, 1, 1).toordinal())]
+    worked = {day: notices[day]["is_workday"] == "true" if day in notices else day.weekday() < 5 for day in days}
+    last = {}
+    for day in days:
+        if worked[day]:
+            last[day.year, day.month] = day
+    found = rows(
+        "select date_on, is_workday, is_makeup_workday, is_last_workday_of_month, festival_zh "
+        "from core.dim_date where calendar_year >= 2024 order by all"
+    )
+    assert found == [
+        (
+            day,
+            worked[day],
+            worked[day] and day.weekday() >= 5,
+            last[day.year, day.month] == day,
+            notices[day]["festival_zh"] if day in notices and not worked[day] else None,
+        )
+        for day in days
+    ]
+    # before the first notice nothing is guessed
     assert rows(
-        "select calendar_year, count(*) filter (where is_workday), count(distinct festival_en) "
-        "from core.dim_date where calendar_year >= 2024 group by all order by all"
-    ) == [(2024, 251, 7), (2025, 248, 6)]
+        "select count(is_workday), count(distinct workday_basis) from core.dim_date where calendar_year < 2018"
+    ) == [(0, 1)]
