@@ -90,8 +90,9 @@ def _compiled(build: Build, bank: Bank, test: str, limit: int) -> str:
         "time_zone": bank.settings.time_zone,
         "failing_rows": limit,
     }
+    # Quiet alone would print the SQL of what is compiled by name.
     results = dbt.invoke(
-        ["compile", "--quiet", "--no-write-json", "--vars", json.dumps(settings), "--select", test],
+        ["compile", "--log-level", "none", "--no-write-json", "--vars", json.dumps(settings), "--select", test],
         environment=dbt.variables(
             build.warehouse, build.temporary, bank.settings.resources.memory_limit, bank.settings.resources.threads
         ),
