@@ -24,3 +24,11 @@
 {% macro row_as_json(alias) -%}
     cast(to_json({{ alias }}) as varchar)
 {%- endmacro %}
+
+{#
+    How many different values a whole number from 0 to 30 has in the rows of a group that meet a condition.
+    As bits of one integer: DuckDB cannot spill the sets that `count(distinct ...)` keeps for each group.
+#}
+{% macro distinct_small(number, condition) -%}
+    bit_count(coalesce(bit_or(1 << cast({{ number }} as integer)) filter (where {{ condition }}), 0))
+{%- endmacro %}
