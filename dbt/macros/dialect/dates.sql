@@ -13,6 +13,11 @@
     last_day({{ day }})
 {%- endmacro %}
 
+{# Months since the year 0: the difference of two is whole months between them. #}
+{% macro month_number(day) -%}
+    cast(extract(year from {{ day }}) * 12 + extract(month from {{ day }}) as integer)
+{%- endmacro %}
+
 {# 1 is Monday, 7 is Sunday. #}
 {% macro iso_day_of_week(day) -%}
     cast(extract(isodow from {{ day }}) as integer)
