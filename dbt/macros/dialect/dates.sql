@@ -42,3 +42,8 @@
 {% macro completed_years(born_on, day) -%}
     cast(date_sub('year', {{ born_on }}, {{ day }}) as integer)
 {%- endmacro %}
+
+{# Whole hours from one UTC timestamp to another. #}
+{% macro hours_between(first_time, last_time) -%}
+    cast(floor(extract(epoch from ({{ last_time }} - cast({{ first_time }} as timestamp))) / 3600) as bigint)
+{%- endmacro %}

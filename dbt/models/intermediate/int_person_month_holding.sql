@@ -57,6 +57,9 @@ select
     {{ complete_sum(
         'closing_base', "is_aum and is_counted and category in ('deposit_demand', 'deposit_term', 'structured')"
     ) }} as deposit_end,
+    {{ complete_sum(
+        'closing_base', "is_aum and is_counted and category in ('deposit_term', 'structured')"
+    ) }} as term_deposit_end,
     -{{ complete_sum('closing_base', 'is_lum and is_counted') }} as lum_end,
     {{ complete_sum(
         'closing_base',
@@ -65,7 +68,16 @@ select
     sum(closing_base * (market_rate - interest_rate)) filter (
         where is_aum and market_rate > interest_rate
     ) as interest_forgone,
+    sum(closing_base * interest_rate) filter (where is_aum and is_open and closing_base > 0) as interest_earned,
+    sum(closing_base) filter (where is_aum and is_open and closing_base > 0 and interest_rate is not null) as earning_amount,
     count(*) filter (where is_open) as accounts_open,
+    count(distinct case when is_open and is_aum then category end) as aum_categories_held,
+    count(distinct case when is_open and opened_on > {{ add_days('month_end_on', -92) }} then product_code end) as opened_products_3m,
+    count(distinct case when is_open and opened_on > {{ add_days('month_end_on', -365) }} then product_code end) as opened_products_12m,
+    count(distinct case
+        when closed_on > {{ add_days('month_end_on', -92) }} and closure_reason in ('matured', 'rebooked') then account_id
+    end) as matured_accounts_3m,
+    max(opened_on) filter (where opened_on <= month_end_on) as last_opened_on,
     count(distinct case when is_open then product_code end) as products_held,
     count(
         distinct case
@@ -83,6 +95,9 @@ select
     bool_or(is_open and category = 'loan_mortgage') as has_mortgage,
     bool_or(is_open and category = 'credit_card') as has_credit_card,
     bool_or(is_open and (is_payroll or category = 'payroll')) as has_payroll,
-    bool_or(is_open and category in ('wealth', 'structured', 'fund', 'trust')) as has_wealth
+    bool_or(is_open and category in ('wealth', 'structured', 'fund', 'trust')) as has_wealth,
+    bool_or(is_open and category in ('deposit_term', 'structured')) as has_term_deposit,
+    bool_or(is_open and category = 'insurance') as has_insurance,
+    bool_or(is_open and is_lum and category <> 'credit_card') as has_loan
 from accounts
 group by person_id, month_start_on, month_end_on
