@@ -1,4 +1,4 @@
-"""A bank's own rows in place of a seed's: ``overrides/<seed>.csv``, validated against the seed, written before dbt runs.
+"""A bank's own rows in place of a seed's: ``overrides/<seed>.csv``, validated against it, written before dbt runs.
 
 What may be replaced, and what a replacement must keep to, is said beside the seeds, in ``dbt/seeds/_seeds.yml``.
 """

@@ -23,6 +23,6 @@ select
     case when stage <> 'potential' then cast(tenure_months as integer) end as tenure_months,
     cast(product_count as integer) as product_count,
     case when stage <> 'potential' then silent_days end as silent_days,
-    {{ ratio('aum_change_3m', 'aum_before_3m') }} as aum_trend_ratio,
-    {{ ratio('activity_change_3m', 'activity_before_3m') }} as activity_trend_ratio
+    {{ ratio('(aum_3m - aum_before_3m)', 'aum_before_3m') }} as aum_trend_ratio,
+    {{ ratio('(activity_3m - activity_before_3m)', 'activity_before_3m') }} as activity_trend_ratio
 from stages
