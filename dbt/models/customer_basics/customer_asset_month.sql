@@ -8,7 +8,10 @@ afterwards as (
         sum({{ in_base('account_days.net_amount', 'accounts.currency') }}) as net_base
     from {{ ref('int_account_day') }} as account_days
     inner join {{ ref('dim_account') }} as accounts on account_days.account_id = accounts.account_id
-    where accounts.is_aum and accounts.person_id is not null and extract(day from account_days.booked_on) <= {{ setting('window_dressing_days') }}
+    where
+        accounts.is_aum
+        and accounts.person_id is not null
+        and extract(day from account_days.booked_on) <= {{ setting('window_dressing_days') }}
     group by accounts.person_id, {{ month_start(add_days(month_start('account_days.booked_on'), -1)) }}
 ),
 

@@ -1,4 +1,5 @@
-{%- set groups = ['basic', 'family', 'supplementary', 'preference', 'business_scale'] -%}
+-- sqlfluff:exclude_rules:LT02
+{% set groups = ['basic', 'family', 'supplementary', 'preference', 'business_scale'] %}
 with
 
 weights as (
@@ -37,9 +38,9 @@ summed as (
         sum(weight) filter (where attribute_group = '{{ group }}') as {{ group }}_asked,
         sum(case when is_known then weight else 0 end) filter (where attribute_group = '{{ group }}') as {{ group }}_known,
     {%- endfor %}
-        string_agg(attribute, ', ' order by weight desc, attribute) filter (where not is_known) as missing,
-        string_agg(name_en, ', ' order by weight desc, attribute) filter (where not is_known) as missing_en,
-        string_agg(name_zh, '、' order by weight desc, attribute) filter (where not is_known) as missing_zh
+        string_agg(attribute, ', ' order by weight desc, attribute asc) filter (where not is_known) as missing,
+        string_agg(name_en, ', ' order by weight desc, attribute asc) filter (where not is_known) as missing_en,
+        string_agg(name_zh, '、' order by weight desc, attribute asc) filter (where not is_known) as missing_zh
     from asked
     group by person_id
 )

@@ -1,4 +1,5 @@
-{%- set dimensions = ['tier', 'lifecycle_stage', 'age_band', 'region', 'channel', 'branch'] -%}
+-- sqlfluff:exclude_rules:LT02
+{% set dimensions = ['tier', 'lifecycle_stage', 'age_band', 'region', 'channel', 'branch'] %}
 with
 
 months as (

@@ -12,8 +12,8 @@ accounts as (
     inner join {{ ref('dim_account') }} as accounts
         on
             facts.person_id = accounts.person_id
-            and coalesce(accounts.opened_on, accounts.first_booked_on) <= facts.month_end_on
-            and coalesce(accounts.ended_on > facts.month_end_on, true)
+            and facts.month_end_on >= coalesce(accounts.opened_on, accounts.first_booked_on)
+            and coalesce(facts.month_end_on < accounts.ended_on, true)
     group by facts.person_id, facts.month_start_on
 ),
 

@@ -86,13 +86,15 @@ select
     cast({{ told('other_bank_inflow_3m', 'tells_amounts and tells_counterparty') }} as decimal(18, 2)) as other_bank_inflow_3m,
     case when tells_amounts and tells_wallets then {{ ratio('wallet_outflow_3m', 'outflow_3m') }} end as wallet_outflow_3m_ratio,
     cast({{ told('fees_3m', 'tells_amounts and tells_fees') }} as decimal(18, 2)) as fees_3m,
-    cast({{ told('customer_count_3m + customer_count_before_3m', 'tells_transactions and tells_initiator') }} as integer) as customer_transactions_6m,
+    cast(
+        {{ told('customer_count_3m + customer_count_before_3m', 'tells_transactions and tells_initiator') }} as integer
+    ) as customer_transactions_6m,
     case
         when tells_initiator and tells_change
             then {{ ratio('(customer_count_3m - customer_count_before_3m)', 'customer_count_before_3m') }}
     end as customer_transactions_change_3m_ratio,
     {{ ratio('mobile_count_3m', 'channel_count_3m') }} as mobile_share_3m,
-    cast(case when channel_count_3m > 0 then channels_used_3m end as integer) as channels_used_3m,
+    cast(nullif(channels_used_3m, 0) as integer) as channels_used_3m,
     case when tells_managers then has_manager end as has_manager,
     case when tells_managers then manager_changed_3m end as manager_changed_3m,
     case when tells_managers then manager_days end as manager_days,

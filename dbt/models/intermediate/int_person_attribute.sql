@@ -1,3 +1,4 @@
+-- sqlfluff:exclude_rules:LT02,RF04
 {#
     Which attributes of a person some record states today. Of what identifies a person only this is known here: that the vault holds something.
 #}

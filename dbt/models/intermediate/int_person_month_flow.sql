@@ -1,4 +1,5 @@
-{%- set channels = ['counter', 'atm', 'mobile', 'web', 'phone', 'pos', 'rm'] -%}
+-- sqlfluff:exclude_rules:LT02
+{% set channels = ['counter', 'atm', 'mobile', 'web', 'phone', 'pos', 'rm'] %}
 with
 
 months as (
@@ -36,9 +37,15 @@ booked as (
         -sum(amount_base) filter (where amount < 0 and counterparty_kind = 'wallet') as wallet_outflow,
         -sum(amount_base) filter (where amount < 0 and counterparty_kind = 'money_fund') as money_fund_outflow,
         sum(amount_base) filter (where amount > 0 and kind = 'wealth_redeem') as wealth_redeemed,
-        sum(amount_base) filter (where amount > 0 and kind in ('salary', 'pension') and coalesce(counterparty_kind <> 'own', true)) as income,
-        -sum(amount_base) filter (where amount < 0 and kind in ('purchase', 'payment') and coalesce(counterparty_kind <> 'own', true)) as spending,
-        -sum(amount_base) filter (where amount < 0 and kind = 'withdrawal' and coalesce(counterparty_kind <> 'own', true)) as cash_withdrawn,
+        sum(amount_base) filter (
+            where amount > 0 and kind in ('salary', 'pension') and coalesce(counterparty_kind <> 'own', true)
+        ) as income,
+        -sum(amount_base) filter (
+            where amount < 0 and kind in ('purchase', 'payment') and coalesce(counterparty_kind <> 'own', true)
+        ) as spending,
+        -sum(amount_base) filter (
+            where amount < 0 and kind = 'withdrawal' and coalesce(counterparty_kind <> 'own', true)
+        ) as cash_withdrawn,
         sum(amount_base) filter (
             where amount > 0 and kind = 'transfer' and counterparty_bank is not null and counterparty_kind = 'bank'
         ) as other_bank_inflow,

@@ -1,3 +1,4 @@
+-- sqlfluff:exclude_rules:AM04
 {{ config(materialized='view') }}
 
 with

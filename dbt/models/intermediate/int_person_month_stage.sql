@@ -23,8 +23,10 @@ terminated as (
         trends.*,
         bounds.development_tenure_months,
         bounds.development_products,
-        trends.aum_before_3m >= 3 * bounds.dormant_aum and trends.aum_3m < (1 - bounds.trend_aum_ratio) * trends.aum_before_3m as has_falling_assets,
-        trends.aum_before_3m >= 3 * bounds.dormant_aum and trends.aum_3m > (1 + bounds.trend_aum_ratio) * trends.aum_before_3m as has_rising_assets,
+        trends.aum_before_3m >= 3 * bounds.dormant_aum
+        and trends.aum_3m < (1 - bounds.trend_aum_ratio) * trends.aum_before_3m as has_falling_assets,
+        trends.aum_before_3m >= 3 * bounds.dormant_aum
+        and trends.aum_3m > (1 + bounds.trend_aum_ratio) * trends.aum_before_3m as has_rising_assets,
         trends.activity_before_3m >= bounds.activity_minimum
         and trends.activity_3m <= (1 - bounds.decline_activity_ratio) * trends.activity_before_3m as has_falling_activity,
         trends.activity_before_3m >= bounds.activity_minimum

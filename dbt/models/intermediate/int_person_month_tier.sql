@@ -74,7 +74,10 @@ tiers as (
         walked.tier_rank,
         0 as missed_months,
         cast(null as integer) as missed_from,
-        case when months.reached_rank > walked.tier_rank or walked.tier_rank is null then months.reached_rank else walked.tier_rank end as next_rank
+        case
+            when months.reached_rank > walked.tier_rank or walked.tier_rank is null then months.reached_rank
+            else walked.tier_rank
+        end as next_rank
     from walked
     inner join walked_months as months
         on

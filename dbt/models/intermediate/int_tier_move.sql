@@ -52,8 +52,9 @@ flow_months as (
         month_number,
     {%- for source in ['market_value', 'own_transfer', 'external_flow'] %}
         coalesce(sum(amount_base) filter (where source = '{{ source }}'), 0) as {{ source }},
-        {{ divide_amount("coalesce(sum(amount_base * days) filter (where source = '" ~ source ~ "'), 0)", 'days_in_month') }} as {{ source }}_average
-        {{- ',' if not loop.last }}
+        {{ divide_amount(
+            "coalesce(sum(amount_base * days) filter (where source = '" ~ source ~ "'), 0)", 'days_in_month'
+        ) }} as {{ source }}_average{{ ',' if not loop.last }}
     {%- endfor %}
     from flows
     group by person_id, month_number, days_in_month
@@ -80,13 +81,16 @@ matured as (
         moves.month_number,
         sum(
             case
-                when accounts.closure_reason in ('matured', 'rebooked') and {{ month_number('accounts.ended_on') }} between moves.reference_number and moves.month_number
+                when
+                    accounts.closure_reason in ('matured', 'rebooked')
+                    and {{ month_number('accounts.ended_on') }} between moves.reference_number and moves.month_number
                     then accounts.contract_amount
                 else 0
             end
         ) - sum(
             case
-                when {{ month_number('accounts.opened_on') }} between moves.reference_number and moves.month_number then accounts.contract_amount
+                when {{ month_number('accounts.opened_on') }} between moves.reference_number and moves.month_number
+                    then accounts.contract_amount
                 else 0
             end
         ) as amount

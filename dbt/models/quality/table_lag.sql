@@ -1,3 +1,4 @@
+-- sqlfluff:exclude_rules:LT02
 {{ config(schema='meta') }}
 {#
     Lag = arrival - business time (domain reference, section 0). Rows of an initial load, whose day of knowledge is assumed, arrived with it and say
@@ -22,7 +23,7 @@ lags as (
         count(*) as row_count
     from {{ source('raw', table) }}
     where known_on <= {{ as_of() }}
-    group by 1, 2, 3, 4, 5
+    group by all
     {{ 'union all' if not loop.last }}
 {%- endfor %}
 ),
@@ -53,7 +54,7 @@ tables as (
             sum(sum(row_count)) over (partition by table_name, source_system) as total
         from lags
         where {{ measure }} is not null
-        group by table_name, source_system, {{ measure }}
+        group by all
     ) as counted
     group by table_name, source_system
 ){{ ',' if not loop.last }}
