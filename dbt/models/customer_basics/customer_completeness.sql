@@ -11,10 +11,9 @@ weights as (
 -- an attribute is asked of persons, of firms, or of both; who is not said to be a firm is asked as a person
 asked as (
     select
+        weights.*,
         attributes.person_id,
-        customers.party_type,
-        attributes.is_known,
-        weights.*
+        attributes.is_known
     from {{ ref('int_person_attribute') }} as attributes
     inner join {{ ref('dim_customer') }} as customers
         on

@@ -1,4 +1,4 @@
--- sqlfluff:exclude_rules:LT02
+-- sqlfluff:exclude_rules:LT02,RF04,ST06
 {% set dimensions = ['tier', 'lifecycle_stage', 'age_band', 'region', 'channel', 'branch'] %}
 with
 
