@@ -54,7 +54,7 @@ tables as (
             sum(sum(row_count)) over (partition by table_name, source_system) as total
         from lags
         where {{ measure }} is not null
-        group by all
+        group by table_name, source_system, {{ measure }}
     ) as counted
     group by table_name, source_system
 ){{ ',' if not loop.last }}
