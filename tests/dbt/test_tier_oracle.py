@@ -39,10 +39,16 @@ BOUNDS = {row["bound"]: Decimal(row["value"]) for row in _seed("lifecycle_bounds
 
 
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory):
-    """Connection to a warehouse of the sample bank, built by the shipped models."""
+def folder(tmp_path_factory):
+    """Folder with a sample bank and its truth."""
     folder = tmp_path_factory.mktemp("oracle")
-    generate(folder / "bank", customers=CUSTOMERS, months=MONTHS, seed=5)
+    generate(folder / "bank", customers=CUSTOMERS, months=MONTHS, seed=5, truth_dir=folder / "truth")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bank(folder):
+    """Connection to a warehouse of it, built by the shipped models."""
     home, settings = Home(folder / "home"), load_bank("sample")
     home.prepare()
     land(settings, folder / "bank", home)
@@ -151,13 +157,11 @@ def _stages(rows: list[tuple[date, dict[str, Any]]]) -> list[tuple[date, str, bo
     for position, (month, fact) in enumerate(rows):
         window = [row[1] for row in rows[max(0, position - 5) : position + 1]]
         recent, before = window[-3:], window[:-3]
-        start = max(
-            day
-            for day in (fact["opened"] or date.min, fact["last"] or date.min, rows[0][0])
-            if day != rows[0][0] or rows[0][1]["is_first_of_history"]
-        )
+        starts = [day for day in (fact["opened"], fact["last"]) if day is not None]
+        if rows[0][1]["is_first_of_history"]:
+            starts.append(rows[0][0])
         has_account = fact["opened"] is not None and fact["opened"] <= _month_end(month)
-        silent = (_month_end(month) - start).days
+        silent = (_month_end(month) - max(starts)).days if has_account else 0
         is_gone = has_account and (
             fact["accounts"] == 0
             or (silent >= BOUNDS["dormant_days"] and fact["aum"] is not None and fact["aum"] < BOUNDS["dormant_aum"])
@@ -269,12 +273,11 @@ def test_effects_and_moves_add_up_over_every_dimension(bank):
     ).fetchall() == [(0,)]
 
 
-def test_window_dressing_is_found_where_it_was_planted(bank, tmp_path):
+def test_window_dressing_is_found_where_it_was_planted(bank, folder):
     """Whoever brought 10,000 or more for a quarter's end, a tenth of the assets, and took it away within ten days."""
-    generate(tmp_path / "bank", customers=CUSTOMERS, months=MONTHS, seed=5, truth_dir=tmp_path / "truth")
     planted = bank.execute(
         "select count(*), count(*) filter (where months.is_window_dressed) "
-        f"from '{tmp_path / 'truth'}/window_dressing/*.parquet' as truth "
+        f"from '{folder / 'truth'}/window_dressing/*.parquet' as truth "
         "inner join raw.person_records as persons on persons.source_customer_id = truth.source_customer_id "
         "inner join customer.customer_asset_month as months on months.person_id = persons.person_id "
         "and months.month_start_on = date_trunc('month', truth.month) "
