@@ -336,6 +336,9 @@ def test_what_a_bank_does_not_deliver_is_absent_and_not_zero(new_warehouse):
     assert warehouse.rows(
         "select distinct complaints_open, complaints_12m, customer_transactions_3m, active_months_6m, "
         "wallet_outflow_3m, external_outflow_3m, salary_months_3m, salary_stopped, rate_gap, digital_share_3m, "
+        "income_3m, spending_3m, cash_withdrawn_3m, fees_3m, other_bank_inflow_3m, wallet_outflow_3m_ratio, "
+        "customer_transactions_6m, customer_transactions_change_3m_ratio, inflow_change_3m_ratio, mobile_share_3m, "
+        "has_manager, manager_changed_3m, manager_days, days_past_due, overdue_amount, average_interest_rate, "
         "aum_end::int, inflow_3m::int "
         "from features.mining_features_customer_month"
-    ) == [(*[None] * 10, 5, 5)]
+    ) == [(*[None] * 26, 5, 5)]
