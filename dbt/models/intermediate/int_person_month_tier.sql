@@ -90,10 +90,7 @@ tiers as (
         counted.reached_rank,
         counted.tier_rank,
         counted.missed_months,
-        case
-            when counted.missed_months = 0 then null
-            else coalesce(case when counted.missed_months > 1 then counted.missed_from end, counted.month_number)
-        end as missed_from,
+        case when counted.missed_months > 0 then coalesce(counted.missed_from, counted.month_number) end as missed_from,
         case
             when counted.reached_rank > counted.tier_rank or counted.tier_rank is null then counted.reached_rank
             when counted.missed_months >= allowed.misses_allowed and counted.reached_rank is not null then counted.reached_rank
@@ -105,7 +102,7 @@ tiers as (
             months.month_number,
             months.reached_rank,
             tiers.next_rank as tier_rank,
-            tiers.missed_from,
+            case when tiers.next_rank = tiers.tier_rank then tiers.missed_from end as missed_from,
             case
                 when months.reached_rank < tiers.next_rank
                     then case when tiers.next_rank = tiers.tier_rank then tiers.missed_months else 0 end + 1

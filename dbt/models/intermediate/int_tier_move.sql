@@ -104,7 +104,7 @@ explained as (
     select
         moves.*,
         matured.amount as matured,
-        now.aum_average - coalesce(earlier.aum_average, 0) as change,
+        now.aum_average - case when earlier.person_id is null then 0 else earlier.aum_average end as change,
     {%- for source in ['market_value', 'own_transfer', 'external_flow'] %}
         now.{{ source }} - coalesce(earlier.{{ source }}, 0) as {{ source }}{{ ',' if not loop.last }}
     {%- endfor %}
