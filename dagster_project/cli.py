@@ -237,10 +237,16 @@ def sources_check(
     data: DataOption = None,
 ) -> None:
     """Say what of a mapping fits the contract (and, with --data, the files), what is missing, what it will do."""
+    from dagster_project.lib.overrides import FOLDER, read_overrides  # noqa: PLC0415
     from warehouse.sources.bank import load_bank  # noqa: PLC0415
-    from warehouse.sources.validation import check_mapping  # noqa: PLC0415
+    from warehouse.sources.validation import CheckLine, check_mapping  # noqa: PLC0415
 
-    lines = check_mapping(load_bank(mapping), data)
+    bank = load_bank(mapping)
+    lines = check_mapping(bank, data)
+    lines += [
+        CheckLine("ok", f"{FOLDER}/{override.file.name}", f"{len(override.rows)} rows in place of what is shipped")
+        for override in read_overrides(bank, home_of_process())
+    ]
     table = Table("", "where", "what", box=None, pad_edge=False)
     for line in lines:
         table.add_row(line.status, line.where, line.what)

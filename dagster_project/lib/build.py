@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from dagster_project.lib import dbt
+from dagster_project.lib.overrides import Override, read_overrides, write_overrides
 from warehouse import registration
 from warehouse.database import open_read_only, open_warehouse
 from warehouse.errors import UserError
@@ -63,9 +64,10 @@ class StartedBuild:
     rows_registered: Mapping[str, int]
 
 
-def fingerprint_of(bank: Bank) -> str:
-    """Hash of what, beside the deliveries, decides the warehouse: mapping, contract, models, currency, zone."""
+def fingerprint_of(bank: Bank, overrides: Sequence[Override]) -> str:
+    """Hash of what, beside the deliveries, decides the warehouse: mapping, contract, models, settings."""
     parts = [registration.build_fingerprint(bank), dbt.project_fingerprint(), bank.settings.base_currency]
+    parts += [f"{override.seed} {hashlib.sha256(override.text).hexdigest()}" for override in overrides]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -144,8 +146,9 @@ def start_build(
     Raises
     ------
     UserError
-        If the home holds the production warehouse of another bank.
+        If the home holds the production warehouse of another bank, or an override does not fit its seed.
     """
+    overrides = read_overrides(bank, home)
     entries = in_force(read_ledger(home.landing, bank.mapping.bank))
     day = as_of or default_as_of(entries, bank)
     first = min((e.known_from for e in entries if e.known_from and e.known_from != KNOWN_FROM_THE_START), default=day)
@@ -156,7 +159,7 @@ def start_build(
             found=str(day),
             valid=f"{first} or later: the first date on which a delivered row was known",
         )
-    fingerprint = fingerprint_of(bank)
+    fingerprint = fingerprint_of(bank, overrides)
     state = _state(home, bank)
     if state is not None and state[0] != bank.mapping.bank and state[1] == "production":
         raise UserError(
@@ -183,6 +186,7 @@ def start_build(
     progress(f"as of {day}: {'a new file' if is_new else 'continuing'} {warehouse.name}")
     with open_warehouse(warehouse, bank.settings.resources, home.temporary) as connection:
         result = registration.register(connection, bank, home.landing, entries, tombstones(home, bank.name))
+        write_overrides(connection, overrides)
         connection.execute(
             "create table if not exists bookkeeping.state "
             "(bank varchar, environment varchar, fingerprint varchar, as_of date)"

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from dagster_project.lib import dbt
 from dagster_project.lib.build import Build, reading
+from dagster_project.lib.overrides import settings_in_force
 from warehouse.home import Home
 from warehouse.ledger import LedgerEntry, in_force, read_ledger
 from warehouse.quarantine import summarise
@@ -143,15 +144,16 @@ def release_row(values: Mapping[str, str | date | datetime | None]) -> MetaTable
     )
 
 
-def settings_table(rows: Sequence[tuple[str, str, str]]) -> MetaTable:
-    """What was in force: (setting, value, where it comes from)."""
+def settings_table(rows: Sequence[tuple[str, str, str, str]]) -> MetaTable:
+    """What was in force: (setting, value, origin, file)."""
     names = {
         "setting": "Name of the setting. | 设置名称。",
         "value": "Value in force. | 生效值。",
-        "origin": "Where it is set: the bank's own file or the default. | 来源。",
+        "origin": "bank: of bank.yml; shipped: with the software; override: the bank's own instead. | 来源。",
+        "file": "The file it stands in. | 所在文件。",
     }
     return MetaTable(
-        table_of(names, [pa.string()] * 3, rows),
+        table_of(names, [pa.string()] * 4, rows),
         "The settings in force for this release. | 本次发布的生效设置。",
         names,
     )
@@ -242,7 +244,7 @@ def meta_tables(build: Build, bank: Bank, home: Home, release_id: str, run_id: s
         columns = connection.execute(
             "select schema_name, table_name, column_name, column_index, data_type from duckdb_columns() order by all"
         ).fetchall()
-        seeded = connection.execute("select setting, value::varchar from settings.settings order by all").fetchall()
+        seeded = settings_in_force(connection)
         quality = _quality_rows(connection, home, bank, entries)
         fingerprint = connection.execute("select fingerprint from bookkeeping.state").fetchall()[0][0]
     tables = {
@@ -267,8 +269,8 @@ def meta_tables(build: Build, bank: Bank, home: Home, release_id: str, run_id: s
         ),
         "settings": settings_table(
             [
-                *((name, value, "bank.yml") for name, value in flatten(bank.settings)),
-                *((name, value, "dbt/seeds/settings.csv") for name, value in seeded),
+                *((name, value, "bank", "bank.yml") for name, value in flatten(bank.settings)),
+                *seeded,
             ]
         ),
         "delivery": delivery_table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
@@ -333,7 +333,10 @@ def metric_metadata(metrics: pd.DataFrame) -> dict[str, float]:
 
 
 def read_panel(build: Build, bank: Bank) -> pd.DataFrame:
-    """The features of every person and complete month, as known at each month's end.
+    """The features the miners learn from, of every person and complete month, as known at each month's end.
+
+    Which these are is data: column ``is_learnt_from`` of the seed ``feature_names``. A feature joins them when the
+    benchmarks say that it pays; a model is judged with the features it was measured with.
 
     Returns
     -------
@@ -341,22 +344,29 @@ def read_panel(build: Build, bank: Bank) -> pd.DataFrame:
         Columns ``person_id``, ``month_on`` (last day of the month, as text) and the features; decimals as floats,
         since models do not count money.
     """
-    return _monthly(build, bank, "mining_features_customer_month")
+    with reading(build, bank) as connection:
+        learnt_from = connection.execute(
+            "select column_name from duckdb_columns() inner join settings.feature_names on feature = column_name "
+            "where schema_name = 'features' and table_name = 'mining_features_customer_month' and is_learnt_from "
+            "order by column_index"
+        ).fetchall()
+    columns = ["person_id", "month_start_on", *(name for (name,) in learnt_from)]
+    return _monthly(build, bank, "mining_features_customer_month", columns)
 
 
 def read_outcomes(build: Build, bank: Bank) -> pd.DataFrame:
     """What became of every person by month, for labels only: it is as known now, not as known then."""
-    return _monthly(build, bank, "customer_month_outcome")
+    return _monthly(build, bank, "customer_month_outcome", ["*"])
 
 
-def _monthly(build: Build, bank: Bank, table: str) -> pd.DataFrame:
+def _monthly(build: Build, bank: Bank, table: str, columns: Sequence[str]) -> pd.DataFrame:
     with reading(build, bank) as connection:
-        described = connection.execute(f"describe features.{table}").fetchall()
-        columns = ", ".join(
-            f"cast({name} as double) as {name}" if type_.startswith("DECIMAL") else name
-            for name, type_, *_ in described
+        described = connection.sql(f"select {', '.join(columns)} from features.{table}")
+        typed = ", ".join(
+            f"cast({name} as double) as {name}" if str(type_).startswith("DECIMAL") else name
+            for name, type_ in zip(described.columns, described.types, strict=True)
         )
-        rows = connection.sql(f"select {columns} from features.{table} order by person_id, month_start_on")
+        rows = connection.sql(f"select {typed} from features.{table} order by person_id, month_start_on")
         table_of_rows = rows.to_arrow_table()
     # Column by column, each freed once it is copied: a panel of millions of rows is held once.
     frame: pd.DataFrame = table_of_rows.to_pandas(split_blocks=True, self_destruct=True)

@@ -14,6 +14,7 @@ from rich.table import Table
 from dagster_project.lib import dbt
 from dagster_project.lib.build import current_build
 from dagster_project.lib.environment import Environment, bank_of
+from dagster_project.lib.overrides import read_overrides
 from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.landing import discover, open_rows
@@ -55,6 +56,7 @@ def run_job(job_name: str, environment: Environment, console: Console) -> int:
     started = time.monotonic()
     # Mistakes in the mapping and the files are told at once, not after Dagster and dbt were imported.
     bank = bank_of(environment.source)
+    read_overrides(bank, Home(environment.home))
     for delivery in discover(bank, environment.data):
         open_rows(delivery)
     prepare_dagster(environment)

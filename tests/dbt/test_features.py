@@ -13,13 +13,19 @@ from warehouse.contract import load_contract
 
 FEATURES = ["--select", "+mining_features_customer_month", "+loyalty_measures_customer_month"]
 TABLES = ("features.mining_features_customer_month", "features.loyalty_measures_customer_month")
-LAST_DAY = "2024-08-31"
-CUT = date(2024, 5, 31)
+LAST_DAY = "2025-03-31"
+CUT = date(2025, 1, 31)
 CUSTOMERS = 24
+COMES, GOES = ("salary", "pension", "wealth_redeem"), ("payment", "purchase", "withdrawal", "fee")
 
 
 def _day(number: int) -> date:
     return date(2024, 1, 1) + timedelta(days=number)
+
+
+def _month_end(month: int) -> date:
+    """Last day of a month, counted from January 2024."""
+    return date(2024 + (month + 1) // 12, (month + 1) % 12 + 1, 1) - timedelta(days=1)
 
 
 def _delivery_day(day: int) -> int:
@@ -28,14 +34,26 @@ def _delivery_day(day: int) -> int:
 
 
 def _transactions(generator: random.Random) -> list[tuple[date, dict[str, Any]]]:
-    """Eight months of life with the day each row became known: mostly its own, some weeks later."""
+    """Fifteen months of life with the day each row became known: mostly its own, some weeks later."""
     rows = []
     for customer in range(CUSTOMERS):
         balance = 500 * customer if customer % 2 else 0
-        for number, offset in enumerate(sorted(generator.sample(range(2, 240), 30))):
+        for number, offset in enumerate(sorted(generator.sample(range(2, 450), 60))):
             amount = generator.randrange(-300, 400)
             balance += amount
-            kind = generator.choice(["salary", "transfer", "payment", "wealth_buy"])
+            kind = generator.choice(
+                [
+                    "salary",
+                    "pension",
+                    "transfer",
+                    "payment",
+                    "purchase",
+                    "withdrawal",
+                    "fee",
+                    "wealth_buy",
+                    "wealth_redeem",
+                ]
+            )
             late = generator.randrange(5, 80) if generator.random() < 0.15 else 0
             rows.append(
                 (
@@ -45,11 +63,14 @@ def _transactions(generator: random.Random) -> list[tuple[date, dict[str, Any]]]
                         "account_id": f"C{customer}",
                         "posted_at": datetime.combine(_day(offset), datetime.min.time()) + timedelta(hours=11),
                         "currency": "CZK",
-                        "amount": abs(amount) + 1 if kind == "salary" else amount,
+                        "amount": abs(amount) + 1 if kind in COMES else -abs(amount) - 1 if kind in GOES else amount,
                         "kind": kind,
-                        "channel": generator.choice(["mobile", "web", "counter", "atm"]),
-                        "initiated_by": "third_party" if kind == "salary" else generator.choice(["customer", "bank"]),
-                        "counterparty_kind": generator.choice(["own", "bank", "wallet", "money_fund", None]),
+                        "channel": generator.choice(["mobile", "web", "counter", "atm", "pos"]),
+                        "initiated_by": "third_party"
+                        if kind in ("salary", "pension")
+                        else generator.choice(["customer", "bank"]),
+                        "counterparty_kind": generator.choice(["own", "bank", "bank", "wallet", "money_fund", None]),
+                        "counterparty_bank": "another bank",
                         "balance_after": balance if customer % 3 else None,
                     },
                 )
@@ -66,19 +87,25 @@ def _fill(warehouse: Warehouse) -> None:
             ("CURRENT", "deposit_demand", "liability", None),
             ("TERM", "deposit_term", "liability", 365),
             ("LOAN", "loan_consumer", "asset", None),
+            ("MORTGAGE", "loan_mortgage", "asset", None),
+            ("CARD", "credit_card", "asset", None),
+            ("WEALTH", "wealth", "aum", None),
+            ("INSURANCE", "insurance", "aum", None),
         )
     ]
     warehouse.deliver("products", products)
-    warehouse.deliver("products", [{**products[1], "category": "fund", "side": "aum"}], date(2024, 7, 3))
+    warehouse.deliver("products", [{**products[1], "category": "fund", "side": "aum"}], date(2025, 2, 3))
     warehouse.deliver(
         "customers",
         [
-            {"source_customer_id": str(number), "party_type": "personal", "gender": "female",
-             "born_on": date(1960 + number, 1, 1), "region": "North"}
+            {"source_customer_id": str(number), "party_type": "personal" if number % 7 else "corporate",
+             "gender": "female" if number % 2 else "male", "born_on": date(1960 + number, 1, 1),
+             "region": "North" if number % 3 else "South", "risk_profile": 1 + number % 5,
+             "education": "master" if number % 4 else "bachelor"}
             for number in range(CUSTOMERS)
         ],
     )  # fmt: skip
-    warehouse.deliver("customers", [{"source_customer_id": "3", "party_type": "personal"}], date(2024, 6, 20))
+    warehouse.deliver("customers", [{"source_customer_id": "3", "party_type": "personal"}], date(2025, 2, 20))
     deliveries: dict[tuple[str, date], list[dict[str, Any]]] = {}
 
     def deliver(table: str, row: dict[str, Any], known_on: date) -> None:
@@ -92,19 +119,43 @@ def _fill(warehouse: Warehouse) -> None:
         }  # fmt: skip
         term = {
             **account, "account_id": f"T{number}", "product_code": "TERM", "rate": 0.01, "amount": 1000,
-            "matures_on": _day(100 + number), "opened_on": date(2023, 9, 1), "settlement_account_id": f"C{number}",
+            "matures_on": _day(100 + 14 * number), "opened_on": date(2023, 9, 1), "settlement_account_id": f"C{number}",
             "source_customer_id": None,
         }  # fmt: skip
         deliver("accounts", account, opened)
         deliver("accounts", term, opened)
-        deliver("accounts", {**account, "is_payroll": True}, _day(_delivery_day(60 + 5 * number)))
-        closed = _day(_delivery_day(101 + 4 * number))
+        deliver("accounts", {**account, "is_payroll": True}, _day(_delivery_day(60 + 18 * number)))
+        closed = _day(_delivery_day(101 + 14 * number))
         deliver("accounts", {**term, "closed_on": closed, "closure_reason": "matured"}, closed)
         held = {"account_id": f"T{number}", "balance_on": date(2023, 12, 31), "balance": 1000}
         deliver("balances", held, date(2023, 12, 31))
         if number % 5 == 0:
-            deliver("balances", {**held, "balance": 1200}, _day(_delivery_day(70 + 4 * number)))
-        made = datetime(2024, 1 + number % 8, 5, 9)
+            deliver("balances", {**held, "balance": 1200}, _day(_delivery_day(70 + 16 * number)))
+        for place, code in enumerate(("LOAN", "MORTGAGE", "CARD", "WEALTH", "INSURANCE")):
+            if (number + place) % 3 == 0:
+                later = _day(_delivery_day(20 * number + 30 * place))
+                further = {**account, "account_id": f"{code}{number}", "product_code": code, "opened_on": later}
+                deliver("accounts", further, later)
+                sign = 1 if code in ("WEALTH", "INSURANCE") else -1
+                held = {"account_id": f"{code}{number}", "balance_on": later, "balance": sign * (500 + number)}
+                deliver("balances", held, later)
+                if number % 2:
+                    ended = later + timedelta(days=150)
+                    deliver("accounts", {**further, "closed_on": ended, "closure_reason": "customer_request"}, ended)
+        for month in range(15):
+            told = _month_end(month)
+            state = {"account_id": f"LOAN{number}", "as_of": told, "days_past_due": 7 * ((number + month) % 4)}
+            deliver("loan_status", {**state, "overdue_amount": 10 * ((number + month) % 4)}, told)
+        for turn in range(3):
+            began = _day(_delivery_day(17 * number + 90 * turn))
+            ended = began + timedelta(days=80)
+            looked_after = {
+                "customer_source_system": "core", "source_customer_id": str(number), "employee_id": f"E{turn}",
+                "valid_from": began,
+            }  # fmt: skip
+            deliver("relationship_assignments", looked_after, began)
+            deliver("relationship_assignments", {**looked_after, "valid_to": ended}, ended)
+        made = datetime(2024 + number % 15 // 12, 1 + number % 15 % 12, 5, 9)
         complaint = {
             "complaint_id": str(number), "source_customer_id": str(number), "kind": "complaint", "opened_at": made,
         }  # fmt: skip
@@ -113,12 +164,13 @@ def _fill(warehouse: Warehouse) -> None:
         deliver("complaints", {**complaint, "closed_at": answered}, answered.date())
     for (table, known_on), rows_of_day in deliveries.items():
         warehouse.deliver(table, rows_of_day, known_on)
-    for month in range(1, 9):
+    for month in range(15):
+        first = _month_end(month).replace(day=1)
         rate = {
-            "rate_on": date(2024, month, 1), "kind": "competitor_best", "category": "deposit_term",
+            "rate_on": first, "kind": "competitor_best", "category": "deposit_term",
             "tenor_days": 365, "rate": 0.01 + month / 1000,
         }  # fmt: skip
-        warehouse.deliver("market_rates", [rate], date(2024, month, 1))
+        warehouse.deliver("market_rates", [rate], first)
     rows = _transactions(generator)
     corrections = [
         (known_on + timedelta(days=10 * generator.randrange(1, 7)), {**row, "amount": row["amount"] + 77})
@@ -204,7 +256,24 @@ def test_features_of_a_month_do_not_change_when_everything_known_later_is_corrup
         assert len(expected) == len({row[:2] for row in expected}) > 100
         assert _rows_until(corrupted, table, CUT) == expected
         # the corruption is there, and reaches the months after
-        assert _rows_until(corrupted, table, date(2024, 8, 31)) != _rows_until(built, table, date(2024, 8, 31))
+        last = date.fromisoformat(LAST_DAY)
+        assert _rows_until(corrupted, table, last) != _rows_until(built, table, last)
+
+
+def test_the_proof_is_about_every_single_feature(delivered, built, new_warehouse):
+    """Each feature differs between the rows that must not change, and is changed by what is known later."""
+    table = TABLES[0]
+    names = [row[0] for row in built.rows(f"select column_name from (describe {table})")]
+    corrupted = new_warehouse(copy_of=delivered.file)
+    _corrupt(corrupted, CUT)
+    corrupted.build(LAST_DAY, *FEATURES)
+    shown = list(zip(*_rows_until(built, table, CUT), strict=True))
+    assert [name for name, values in zip(names, shown, strict=True) if len(set(values)) < 2] == []
+    later = date.fromisoformat(LAST_DAY)
+    honest, poisoned = (list(zip(*_rows_until(bank, table, later), strict=True)) for bank in (built, corrupted))
+    untouched = [name for name, before, after in zip(names, honest, poisoned, strict=True) if before == after]
+    assert untouched == []
+    assert len(names) - 2 >= 80
 
 
 def test_features_of_a_month_are_those_that_were_built_at_its_end(delivered, built, new_warehouse):
@@ -267,6 +336,9 @@ def test_what_a_bank_does_not_deliver_is_absent_and_not_zero(new_warehouse):
     assert warehouse.rows(
         "select distinct complaints_open, complaints_12m, customer_transactions_3m, active_months_6m, "
         "wallet_outflow_3m, external_outflow_3m, salary_months_3m, salary_stopped, rate_gap, digital_share_3m, "
+        "income_3m, spending_3m, cash_withdrawn_3m, fees_3m, other_bank_inflow_3m, wallet_outflow_3m_ratio, "
+        "customer_transactions_6m, customer_transactions_change_3m_ratio, inflow_change_3m_ratio, mobile_share_3m, "
+        "has_manager, manager_changed_3m, manager_days, days_past_due, overdue_amount, average_interest_rate, "
         "aum_end::int, inflow_3m::int "
         "from features.mining_features_customer_month"
-    ) == [(*[None] * 10, 5, 5)]
+    ) == [(*[None] * 26, 5, 5)]

@@ -98,3 +98,12 @@ def test_an_as_of_date_that_is_none(tmp_path, data, mainbank):
     outcome = mainbank(tmp_path / "home", "run", "--source", "berka", "--data", str(data), "--as-of", "31.3.1994")
     assert outcome.returncode == 2
     assert "31.3.1994" in outcome.stderr + outcome.stdout
+
+
+def test_an_override_that_leaves_a_gap(tmp_path, data, refused):
+    shipped = Path(__file__).resolve().parents[2] / "dbt" / "seeds" / "tier_bands.csv"
+    bank = mapping_with(tmp_path, "bank: berka", "bank: berka")
+    (bank / "overrides").mkdir(exist_ok=True)
+    lines = [line for line in shipped.read_text().splitlines(keepends=True) if not line.startswith("gold")]
+    (bank / "overrides" / "tier_bands.csv").write_text("".join(lines))
+    refused(data, "tier_bands.csv", "premier_gold", "200000.00", source=bank)

@@ -13,6 +13,11 @@
     last_day({{ day }})
 {%- endmacro %}
 
+{# Months since the year 0: the difference of two is whole months between them. #}
+{% macro month_number(day) -%}
+    cast(extract(year from {{ day }}) * 12 + extract(month from {{ day }}) as integer)
+{%- endmacro %}
+
 {# 1 is Monday, 7 is Sunday. #}
 {% macro iso_day_of_week(day) -%}
     cast(extract(isodow from {{ day }}) as integer)
@@ -36,4 +41,9 @@
 {# Completed years of life on a day. #}
 {% macro completed_years(born_on, day) -%}
     cast(date_sub('year', {{ born_on }}, {{ day }}) as integer)
+{%- endmacro %}
+
+{# Whole hours from one UTC timestamp to another. #}
+{% macro hours_between(first_time, last_time) -%}
+    cast(floor(extract(epoch from ({{ last_time }} - cast({{ first_time }} as timestamp))) / 3600) as bigint)
 {%- endmacro %}

@@ -31,7 +31,7 @@ last_runs as (
 
 bands as (
     select *
-    from {{ ref('aum_bands') }}
+    from {{ ref('tier_bands') }}
     where valid_from <= {{ as_of() }} and {{ as_of() }} < valid_to
 ),
 
@@ -112,7 +112,7 @@ select
     months.aum_average as aum_average_base,
     months.aum_end as aum_period_end_base,
     months.lum_end as lum_period_end_base,
-    bands.aum_band,
+    bands.tier as aum_band,
     bands.name_en as aum_band_name,
     bands.name_zh as aum_band_name_zh,
     segments.segment_id,

@@ -1,90 +1,3 @@
-with
-
--- since when the bank delivers rows of a kind: before that a feature is absent, not 0
-kinds as (
-    select
-        min(seen_month_on) filter (where initiated_by is not null) as initiated_from,
-        min(seen_month_on) filter (where counterparty_kind is not null) as counterparty_from,
-        min(seen_month_on) filter (where counterparty_kind = 'wallet') as wallets_from,
-        min(seen_month_on) filter (where counterparty_kind = 'money_fund') as money_funds_from,
-        min(seen_month_on) filter (where kind = 'salary') as salary_from,
-        min(seen_month_on) filter (where kind in ('wealth_buy', 'wealth_redeem')) as wealth_from
-    from {{ ref('int_transaction_known') }}
-),
-
-complaint_kinds as (
-    select {{ month_start('min(greatest(opened_on, known_from))') }} as complaints_from
-    from {{ ref('stg_complaints') }}
-),
-
-rate_kinds as (
-    select {{ month_start('min(greatest(rate_on, known_from))') }} as rates_from
-    from {{ ref('stg_market_rates') }}
-    where kind = 'competitor_best'
-),
-
-months as (
-    select
-        holdings.*,
-        holdings.is_observed or flows.person_id is not null as tells_transactions,
-        (holdings.is_observed or flows.person_id is not null) and coalesce(flows.foreign_count_3m, 0) = 0 as tells_amounts,
-        coalesce(kinds.initiated_from <= holdings.month_start_on, false) as tells_initiator,
-        coalesce(kinds.counterparty_from <= holdings.month_start_on, false) as tells_counterparty,
-        coalesce(kinds.wallets_from <= holdings.month_start_on, false) as tells_wallets,
-        coalesce(kinds.money_funds_from <= holdings.month_start_on, false) as tells_money_funds,
-        coalesce(kinds.salary_from <= holdings.month_start_on, false) as tells_salary,
-        coalesce(kinds.wealth_from <= holdings.month_start_on, false) as tells_wealth,
-        coalesce(complaint_kinds.complaints_from <= holdings.month_start_on, false) as tells_complaints,
-        coalesce(rate_kinds.rates_from <= holdings.month_start_on, false) as tells_rates,
-        lag(holdings.aum_average, 3) over (
-            partition by holdings.person_id order by holdings.month_start_on
-        ) as aum_average_before,
-        flows.inflow_3m,
-        flows.outflow_1m,
-        flows.outflow_3m,
-        flows.external_outflow_1m,
-        flows.external_outflow_3m,
-        flows.other_bank_outflow_3m,
-        flows.largest_other_bank_outflow_3m,
-        flows.wallet_outflow_3m,
-        flows.money_fund_outflow_3m,
-        flows.wealth_redeemed_3m,
-        flows.customer_count_1m,
-        flows.customer_count_3m,
-        flows.active_months_6m,
-        flows.channel_count_3m,
-        flows.digital_count_3m,
-        flows.counter_count_3m,
-        flows.salary_months_1m,
-        flows.salary_months_3m,
-        flows.salary_months_before,
-        complaints.complaints_open,
-        complaints.complaints_12m,
-        complaints.days_since_unanswered,
-        complaints.longest_wait_days_6m,
-        customers.party_type,
-        customers.birth_year,
-        customers.gender,
-        customers.region
-    from {{ ref('int_person_month_holding') }} as holdings
-    left join {{ ref('int_person_month_flow') }} as flows
-        on
-            holdings.person_id = flows.person_id
-            and holdings.month_start_on = flows.month_start_on
-    left join {{ ref('int_person_month_complaint') }} as complaints
-        on
-            holdings.person_id = complaints.person_id
-            and holdings.month_start_on = complaints.month_start_on
-    left join {{ ref('dim_customer') }} as customers
-        on
-            holdings.person_id = customers.person_id
-            and holdings.month_end_on >= customers.valid_from
-            and holdings.month_end_on < customers.valid_to
-    cross join kinds
-    cross join complaint_kinds
-    cross join rate_kinds
-)
-
 select
     person_id,
     month_start_on,
@@ -136,8 +49,61 @@ select
     cast({{ told('complaints_12m', 'tells_complaints') }} as integer) as complaints_12m,
     cast(days_since_unanswered as integer) as days_since_unanswered_complaint,
     cast(longest_wait_days_6m as integer) as complaint_longest_wait_days_6m,
+    cast(aum_end - deposit_end as decimal(18, 2)) as investment_end,
+    cast(term_deposit_end as decimal(18, 2)) as term_deposit_end,
+    {{ ratio('demand_average', 'aum_average') }} as demand_ratio,
+    {{ ratio('(aum_end - deposit_end)', 'aum_end') }} as investment_ratio,
+    {{ ratio('interest_earned', 'earning_amount') }} as average_interest_rate,
+    {{ ratio('(aum_average - aum_average_1m_before)', 'aum_average_1m_before') }} as aum_change_1m_ratio,
+    {{ ratio('(aum_average - aum_average_6m_before)', 'aum_average_6m_before') }} as aum_change_6m_ratio,
+    {{ ratio('(aum_average - aum_average_12m_before)', 'aum_average_12m_before') }} as aum_change_12m_ratio,
+    {{ ratio('aum_average', 'aum_average_peak') }} as aum_to_peak_12m_ratio,
+    {{ ratio('aum_average_range', 'aum_average_half_year_peak') }} as aum_range_6m_ratio,
+    {{ ratio('lum_end', 'aum_end') }} as lum_to_aum_ratio,
+    cast(aum_categories_held as integer) as aum_categories_held,
+    cast(products_held - products_held_6m_before as integer) as products_change_6m,
+    cast(opened_products_3m as integer) as opened_products_3m,
+    cast(opened_products_12m as integer) as opened_products_12m,
+    {{ days_between('last_opened_on', 'month_end_on') }} as days_since_last_opening,
+    cast(matured_accounts_3m as integer) as matured_accounts_3m,
+    has_term_deposit,
+    has_insurance,
+    has_loan,
+    cast({{ told('inflow_1m', 'tells_amounts') }} as decimal(18, 2)) as inflow_1m,
+    cast({{ told('inflow_3m - outflow_3m', 'tells_amounts') }} as decimal(18, 2)) as net_flow_3m,
+    case when tells_amounts then {{ ratio('coalesce(inflow_3m - outflow_3m, 0)', 'aum_average') }} end as net_flow_3m_ratio,
+    case
+        when tells_amounts and tells_change and foreign_count_before_3m = 0
+            then {{ ratio('(inflow_3m - inflow_before_3m)', 'inflow_before_3m') }}
+    end as inflow_change_3m_ratio,
+    cast({{ told('income_3m', 'tells_amounts and tells_income') }} as decimal(18, 2)) as income_3m,
+    case
+        when tells_amounts and tells_income and tells_change and foreign_count_before_3m = 0
+            then {{ ratio('(income_3m - income_before_3m)', 'income_before_3m') }}
+    end as income_change_3m_ratio,
+    cast({{ told('spending_3m', 'tells_amounts and tells_spending') }} as decimal(18, 2)) as spending_3m,
+    cast({{ told('cash_withdrawn_3m', 'tells_amounts and tells_withdrawals') }} as decimal(18, 2)) as cash_withdrawn_3m,
+    cast({{ told('other_bank_inflow_3m', 'tells_amounts and tells_counterparty') }} as decimal(18, 2)) as other_bank_inflow_3m,
+    case when tells_amounts and tells_wallets then {{ ratio('wallet_outflow_3m', 'outflow_3m') }} end as wallet_outflow_3m_ratio,
+    cast({{ told('fees_3m', 'tells_amounts and tells_fees') }} as decimal(18, 2)) as fees_3m,
+    cast(
+        {{ told('customer_count_3m + customer_count_before_3m', 'tells_transactions and tells_initiator') }} as integer
+    ) as customer_transactions_6m,
+    case
+        when tells_initiator and tells_change
+            then {{ ratio('(customer_count_3m - customer_count_before_3m)', 'customer_count_before_3m') }}
+    end as customer_transactions_change_3m_ratio,
+    {{ ratio('mobile_count_3m', 'channel_count_3m') }} as mobile_share_3m,
+    cast(nullif(channels_used_3m, 0) as integer) as channels_used_3m,
+    case when tells_managers then has_manager end as has_manager,
+    case when tells_managers then manager_changed_3m end as manager_changed_3m,
+    case when tells_managers then manager_days end as manager_days,
+    cast(days_past_due as integer) as days_past_due,
+    cast(overdue_amount as decimal(18, 2)) as overdue_amount,
+    risk_profile,
+    education,
     party_type,
     cast(extract(year from month_start_on) - birth_year as integer) as age,
     gender,
     region
-from months
+from {{ ref('int_person_month_known') }}

@@ -1,3 +1,5 @@
+-- sqlfluff:exclude_rules:LT02
+{% set channels = ['counter', 'atm', 'mobile', 'web', 'phone', 'pos', 'rm'] %}
 with
 
 months as (
@@ -35,6 +37,22 @@ booked as (
         -sum(amount_base) filter (where amount < 0 and counterparty_kind = 'wallet') as wallet_outflow,
         -sum(amount_base) filter (where amount < 0 and counterparty_kind = 'money_fund') as money_fund_outflow,
         sum(amount_base) filter (where amount > 0 and kind = 'wealth_redeem') as wealth_redeemed,
+        sum(amount_base) filter (
+            where amount > 0 and kind in ('salary', 'pension') and coalesce(counterparty_kind <> 'own', true)
+        ) as income,
+        -sum(amount_base) filter (
+            where amount < 0 and kind in ('purchase', 'payment') and coalesce(counterparty_kind <> 'own', true)
+        ) as spending,
+        -sum(amount_base) filter (
+            where amount < 0 and kind = 'withdrawal' and coalesce(counterparty_kind <> 'own', true)
+        ) as cash_withdrawn,
+        sum(amount_base) filter (
+            where amount > 0 and kind = 'transfer' and counterparty_bank is not null and counterparty_kind = 'bank'
+        ) as other_bank_inflow,
+        -sum(amount_base) filter (where amount < 0 and kind = 'fee' and coalesce(counterparty_kind <> 'own', true)) as fees,
+    {%- for channel in channels %}
+        count(*) filter (where initiated_by = 'customer' and channel = '{{ channel }}') as {{ channel }}_uses,
+    {%- endfor %}
         count(*) filter (where initiated_by = 'customer') as customer_count,
         count(*) filter (where initiated_by = 'customer' and channel is not null) as channel_count,
         count(*) filter (where initiated_by = 'customer' and channel in ('mobile', 'web')) as digital_count,
@@ -69,6 +87,19 @@ select
     month_start_on,
     coalesce(sum(foreign_count) filter (where age_months <= 2), 0) as foreign_count_3m,
     coalesce(sum(inflow) filter (where age_months <= 2), 0) as inflow_3m,
+    coalesce(sum(inflow) filter (where age_months = 0), 0) as inflow_1m,
+    coalesce(sum(inflow) filter (where age_months between 3 and 5), 0) as inflow_before_3m,
+    coalesce(sum(foreign_count) filter (where age_months between 3 and 5), 0) as foreign_count_before_3m,
+    coalesce(sum(income) filter (where age_months <= 2), 0) as income_3m,
+    coalesce(sum(income) filter (where age_months between 3 and 5), 0) as income_before_3m,
+    coalesce(sum(spending) filter (where age_months <= 2), 0) as spending_3m,
+    coalesce(sum(cash_withdrawn) filter (where age_months <= 2), 0) as cash_withdrawn_3m,
+    coalesce(sum(other_bank_inflow) filter (where age_months <= 2), 0) as other_bank_inflow_3m,
+    coalesce(sum(fees) filter (where age_months <= 2), 0) as fees_3m,
+    {%- for channel in channels %}
+    case when sum({{ channel }}_uses) filter (where age_months <= 2) > 0 then 1 else 0 end {{ '+' if not loop.last }}
+    {%- endfor %} as channels_used_3m,
+    coalesce(sum(mobile_uses) filter (where age_months <= 2), 0) as mobile_count_3m,
     coalesce(sum(outflow) filter (where age_months = 0), 0) as outflow_1m,
     coalesce(sum(outflow) filter (where age_months <= 2), 0) as outflow_3m,
     coalesce(sum(external_outflow) filter (where age_months = 0), 0) as external_outflow_1m,
@@ -80,6 +111,7 @@ select
     coalesce(sum(wealth_redeemed) filter (where age_months <= 2), 0) as wealth_redeemed_3m,
     coalesce(sum(customer_count) filter (where age_months = 0), 0) as customer_count_1m,
     coalesce(sum(customer_count) filter (where age_months <= 2), 0) as customer_count_3m,
+    coalesce(sum(customer_count) filter (where age_months between 3 and 5), 0) as customer_count_before_3m,
     {{ distinct_small('age_months', 'age_months <= 5 and customer_count > 0') }} as active_months_6m,
     coalesce(sum(channel_count) filter (where age_months <= 2), 0) as channel_count_3m,
     coalesce(sum(digital_count) filter (where age_months <= 2), 0) as digital_count_3m,

@@ -57,7 +57,9 @@ products_of_person as (
         bool_or(closed_on >= month_start_on and coalesce(closure_reason <> 'matured', true)) as is_closed_1m,
         bool_or(
             closed_on > {{ add_days('month_end_on', -183) }} and coalesce(closure_reason <> 'matured', true)
-        ) as is_closed_6m
+        ) as is_closed_6m,
+        bool_or(is_open and opened_on > {{ add_days('month_end_on', -92) }}) as is_opened_3m,
+        bool_or(is_open and opened_on > {{ add_days('month_end_on', -365) }}) as is_opened_12m
     from accounts
     where product_code is not null
     group by person_id, month_start_on, product_code
@@ -69,8 +71,28 @@ product_counts as (
         month_start_on,
         count(*) filter (where is_held) as products_held,
         count(*) filter (where is_closed_1m) as closed_products_1m,
-        count(*) filter (where is_closed_6m) as closed_products_6m
+        count(*) filter (where is_closed_6m) as closed_products_6m,
+        count(*) filter (where is_opened_3m) as opened_products_3m,
+        count(*) filter (where is_opened_12m) as opened_products_12m
     from products_of_person
+    group by person_id, month_start_on
+),
+
+categories_of_person as (
+    select distinct
+        person_id,
+        month_start_on,
+        category
+    from accounts
+    where is_open and is_aum and category is not null
+),
+
+category_counts as (
+    select
+        person_id,
+        month_start_on,
+        count(*) as aum_categories_held
+    from categories_of_person
     group by person_id, month_start_on
 ),
 
@@ -85,6 +107,9 @@ holdings as (
         {{ complete_sum(
             'closing_base', "is_aum and is_counted and category in ('deposit_demand', 'deposit_term', 'structured')"
         ) }} as deposit_end,
+        {{ complete_sum(
+            'closing_base', "is_aum and is_counted and category in ('deposit_term', 'structured')"
+        ) }} as term_deposit_end,
         -{{ complete_sum('closing_base', 'is_lum and is_counted') }} as lum_end,
         {{ complete_sum(
             'closing_base',
@@ -93,14 +118,23 @@ holdings as (
         sum(closing_base * (market_rate - interest_rate)) filter (
             where is_aum and market_rate > interest_rate
         ) as interest_forgone,
+        sum(closing_base * interest_rate) filter (where is_aum and is_open and closing_base > 0) as interest_earned,
+        sum(closing_base) filter (where is_aum and is_open and closing_base > 0 and interest_rate is not null) as earning_amount,
         count(*) filter (where is_open) as accounts_open,
+        count(*) filter (
+            where closed_on > {{ add_days('month_end_on', -92) }} and closure_reason in ('matured', 'rebooked')
+        ) as matured_accounts_3m,
+        max(opened_on) filter (where opened_on <= month_end_on) as last_opened_on,
         min(opened_on) as first_opened_on,
         max(last_customer_on) as last_customer_on,
         bool_or(closing_base is not null or last_customer_on is not null) as is_observed,
         bool_or(is_open and category = 'loan_mortgage') as has_mortgage,
         bool_or(is_open and category = 'credit_card') as has_credit_card,
         bool_or(is_open and (is_payroll or category = 'payroll')) as has_payroll,
-        bool_or(is_open and category in ('wealth', 'structured', 'fund', 'trust')) as has_wealth
+        bool_or(is_open and category in ('wealth', 'structured', 'fund', 'trust')) as has_wealth,
+        bool_or(is_open and category in ('deposit_term', 'structured')) as has_term_deposit,
+        bool_or(is_open and category = 'insurance') as has_insurance,
+        bool_or(is_open and is_lum and category <> 'credit_card') as has_loan
     from accounts
     group by person_id, month_start_on, month_end_on
 )
@@ -109,9 +143,16 @@ select
     holdings.*,
     coalesce(product_counts.products_held, 0) as products_held,
     coalesce(product_counts.closed_products_1m, 0) as closed_products_1m,
-    coalesce(product_counts.closed_products_6m, 0) as closed_products_6m
+    coalesce(product_counts.closed_products_6m, 0) as closed_products_6m,
+    coalesce(product_counts.opened_products_3m, 0) as opened_products_3m,
+    coalesce(product_counts.opened_products_12m, 0) as opened_products_12m,
+    coalesce(category_counts.aum_categories_held, 0) as aum_categories_held
 from holdings
 left join product_counts
     on
         holdings.person_id = product_counts.person_id
         and holdings.month_start_on = product_counts.month_start_on
+left join category_counts
+    on
+        holdings.person_id = category_counts.person_id
+        and holdings.month_start_on = category_counts.month_start_on
