@@ -65,10 +65,10 @@ booked as (
 -- each month looks back on itself and the six months before it, as far as they are known at its end
 seen as (
     select
-        accounts.person_id,
+        booked.*,
+        account_months.person_id,
         months.month_start_on,
-        months.month_number - booked_months.month_number as age_months,
-        booked.*
+        months.month_number - booked_months.month_number as age_months
     from booked
     inner join months as booked_months on booked.booked_month_on = booked_months.month_start_on
     inner join months
@@ -76,10 +76,10 @@ seen as (
             months.month_number between booked_months.month_number and booked_months.month_number + 6
             and booked.seen_month_on <= months.month_start_on
             and booked.gone_month_on > months.month_start_on
-    inner join {{ ref('int_account_month_known') }} as accounts
+    inner join {{ ref('int_account_month_known') }} as account_months
         on
-            booked.account_id = accounts.account_id
-            and months.month_start_on = accounts.month_start_on
+            booked.account_id = account_months.account_id
+            and months.month_start_on = account_months.month_start_on
 )
 
 select
