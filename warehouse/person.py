@@ -40,7 +40,7 @@ class PersonRows:
     Attributes
     ----------
     person_ids, record_ids
-        The persons, and the pseudonyms of their source records.
+        The persons, with the ids that went into theirs, and the pseudonyms of their source records.
     customers, accounts
         Source system and source id of each.
     shared_accounts
@@ -94,8 +94,8 @@ def find_rows(
         _refuse_stale(connection, bank, current)
         connection.register("asked", pa.table({"person_id": pa.array(sorted(set(person_ids)), pa.string())}))
         connection.execute(
-            "create temp table customer as select distinct p.source_system, p.source_customer_id, p.person_id "
-            "from raw.person_records as p semi join asked using (person_id)"
+            "create temp table customer as select p.source_system, p.source_customer_id, p.person_id "
+            "from raw.person_records as p semi join asked using (person_id) where p.known_to = date '9999-12-31'"
         )
         found = {row[0] for row in connection.execute("select distinct person_id from customer").fetchall()}
         unknown = sorted(set(person_ids) - found)
@@ -103,13 +103,14 @@ def find_rows(
             raise UserError(
                 "there is no such person",
                 where=f"{home.warehouse}: raw.person_records",
-                found=", ".join(unknown[:5]),
+                found=", ".join(unknown[:5]) + _went_into(connection, unknown),
                 valid="a person_id of core.dim_customer",
                 next_step="a person who was erased before is in decisions/erasures.jsonl",
             )
         accounts, shared = _accounts(connection)
         record_ids, rows = _rows_of_raw(connection)
         customers = connection.execute("select distinct source_system, source_customer_id from customer").fetchall()
+        former = _former_ids(connection, person_ids)
     landed = _landed_rows(home, bank, current, record_ids, rows)
     quarantined = {}
     if any(entry.rows_quarantined for entry in current):
@@ -123,7 +124,7 @@ def find_rows(
         if entry.delivery_id not in kept and entry.source in touched and _files_of(home, entry)
     ]
     return PersonRows(
-        tuple(sorted(set(person_ids))),
+        tuple(sorted({*person_ids, *former})),
         frozenset(record_ids),
         frozenset((str(system), str(id_)) for system, id_ in customers),
         accounts,
@@ -132,6 +133,25 @@ def find_rows(
         tuple(superseded),
         quarantined,
     )
+
+
+def _went_into(connection: duckdb.DuckDBPyConnection, unknown: Sequence[str]) -> str:
+    """Under which ids persons go now whose own one went into another's."""
+    rows = connection.execute(
+        "select merged_person_id, person_id from raw.person_merges where merged_person_id in (select unnest($asked)) "
+        "order by all",
+        {"asked": list(unknown)},
+    ).fetchall()
+    return "".join(f"; {merged} is {person} now" for merged, person in rows)
+
+
+def _former_ids(connection: duckdb.DuckDBPyConnection, person_ids: Sequence[str]) -> list[str]:
+    """Ids that went into those of persons: what was said of them, holds of the person."""
+    rows = connection.execute(
+        "select merged_person_id from raw.person_merges where person_id in (select unnest($asked))",
+        {"asked": list(person_ids)},
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 def _files_of(home: Home, entry: LedgerEntry) -> list[Path]:

@@ -14,6 +14,9 @@ from warehouse.contract import load_contract
 FULL_REBUILD_TAG = "mainbank/full_rebuild"
 """A run with this tag begins a new warehouse file."""
 
+_MADE = ("person_records", "person_merges")
+"""Raw tables that no delivery brings: identity resolution makes them."""
+
 _bank = bank_of(Environment.read().source)
 _contract = load_contract()
 
@@ -107,7 +110,15 @@ def landing(
             owners=OWNERS,
             deps=[["raw", "customers"]],
             description="Which person each customer record is. | 客户记录与客户（人）的对应关系。",
-        )
+        ),
+        dg.AssetSpec(
+            key=["raw", "person_merges"],
+            group_name="raw",
+            kinds={"duckdb"},
+            owners=OWNERS,
+            deps=[["raw", "customers"]],
+            description="Persons that turned out to be part of another one. | 被认定与他人为同一主体的客户。",
+        ),
     ],
     pool="duckdb_writer",
 )
@@ -122,9 +133,9 @@ def registration(context: dg.AssetExecutionContext, installation: Installation) 
         progress=context.log.info,
     )
     counts = row_counts(
-        started.build, installation.bank, [("raw", name) for name in (*_contract.tables, "person_records")]
+        started.build, installation.bank, [("raw", name) for name in (*_contract.tables, *_MADE)]
     )
-    for table in (*_contract.tables, "person_records"):
+    for table in (*_contract.tables, *_MADE):
         yield dg.MaterializeResult(
             asset_key=["raw", table],
             metadata={

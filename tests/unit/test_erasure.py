@@ -18,7 +18,7 @@ from power_cut import PowerCut, cut_power_at
 from small_bank import FILES, MAPPING, write_bank, write_data
 
 from dagster_project.lib.model_store import ModelStore, Promotion
-from warehouse import erasure
+from warehouse import erasure, identity
 from warehouse.database import open_warehouse
 from warehouse.errors import UserError
 from warehouse.export import export_person
@@ -112,6 +112,7 @@ class Installation:
         with open_warehouse(self.home.warehouse, self.bank.settings.resources, self.home.temporary) as connection:
             ledger = read_ledger(self.home.landing, "small")
             register(connection, self.bank, self.home.landing, ledger, tombstones(self.home, "small"))
+            identity.assign(connection, self.home, self.bank)
         return self
 
     def erase(self, *customers: str, **options: Any) -> dict[str, Any]:

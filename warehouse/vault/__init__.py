@@ -14,7 +14,7 @@ from warehouse.vault.keys import (
     keys_path,
     load_keys,
 )
-from warehouse.vault.reading import ClearValue, read_clear, status
+from warehouse.vault.reading import ClearValue, read_clear, read_sealed_rows, status
 from warehouse.vault.sealed import Sealer, sealed_path
 from warehouse.vault.tokens import (
     BLANKS,
@@ -41,6 +41,7 @@ __all__ = [
     "mask",
     "normalised_expression",
     "read_clear",
+    "read_sealed_rows",
     "record_id_expression",
     "sealed_path",
     "status",

@@ -1,13 +1,14 @@
-"""Reading clear values: one function, which asks who, as what and why, and writes it down before it answers.
+"""Reading clear values: who asks, as what and why is checked and written down before anything is given.
 
-Only identity, worklists, and the answers to persons and authorities read; everything else works with tokens.
+Only identity, worklists, and the answers to persons and authorities read; everything else works with tokens. There is
+one way in (`_admit`) and two shapes of the answer: values one by one, and sealed rows in bulk.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
@@ -30,6 +31,8 @@ from warehouse.vault.tokens import token_expression, use_key
 ACCESS_LOG = "access.jsonl"
 READERS_FILE = "readers.csv"
 DISCLOSURE = "disclosure"
+#: Rows opened in one go: their keys and values take some 100 MB.
+SEALED_ROWS_AT_A_TIME = 1 << 17
 RULES = Path(__file__).with_name("access.yml")
 
 
@@ -124,30 +127,7 @@ def read_clear(
         If the reading is not allowed, a key is wrong or missing, or something sealed was changed.
     """
     wanted = sorted(set(record_ids))
-    access = Access(who, role, purpose, authority)
-    reason = _why_not(home, wanted, access, on or datetime.now(UTC).date())
-    append_line(
-        home.vault / ACCESS_LOG,
-        {
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "who": who,
-            "role": role,
-            "purpose": purpose,
-            "authority": authority,
-            "bank": bank,
-            "records": wanted if len(wanted) <= 1000 else [f"{len(wanted)} records"],
-            "is_allowed": reason is None,
-            "reason": reason,
-        },
-    )
-    if reason is not None:
-        raise UserError(
-            "reading clear values is refused, and the attempt was recorded",
-            where=f"{who} as {role}, for {purpose}",
-            found=reason,
-            valid="; ".join(f"{name}: {', '.join(rule['purposes'])}" for name, rule in access_rules()["roles"].items()),
-            next_step="read for a purpose of your role, or have yourself named in vault/readers.csv",
-        )
+    _admit(home, bank, wanted, Access(who, role, purpose, authority), on)
     keys = load_keys(home.vault, may_create=False)
     with locked(home.vault, exclusively=False):
         ring = KeyRing(keys, home.vault, bank)
@@ -159,6 +139,85 @@ def read_clear(
     return sorted(
         found, key=lambda v: (v.record_id or "~", v.known_on, v.delivery_id, v.source_row or 0, v.column, v.value)
     )
+
+
+def read_sealed_rows(
+    home: Home,
+    bank: str,
+    sources: Collection[str],
+    *,
+    purpose: str,
+    role: str,
+    who: str,
+    on: date | None = None,
+) -> Iterator[tuple[str, pa.Table]]:
+    """Clear values of all records of some sources as they were sealed, batch by batch: to compare all customers.
+
+    Parameters
+    ----------
+    home, bank
+        The installation and its bank.
+    sources
+        Sources whose deliveries are read.
+    purpose, role, who, on
+        As for `read_clear`; the reading is recorded as one line.
+
+    Yields
+    ------
+    tuple
+        The source, and a table of `record_id` and `payload` (a JSON object of the row's identifying columns).
+
+    Raises
+    ------
+    UserError
+        As `read_clear`.
+    """
+    _admit(home, bank, [f"all records of {name}" for name in sorted(sources)], Access(who, role, purpose), on)
+    keys = load_keys(home.vault, may_create=False)
+    with locked(home.vault, exclusively=False):
+        ring = KeyRing(keys, home.vault, bank)
+        for entry in read_ledger(home.landing, bank):
+            path = sealed_path(home.vault, bank, entry.delivery_id)
+            if entry.source not in sources or not path.is_file():
+                continue
+            table = read_sealed(path)
+            for batch in table.filter(table["record_id"].is_valid()).to_batches(max_chunksize=SEALED_ROWS_AT_A_TIME):
+                names = batch["record_id"].to_pylist()
+                found = ring.find(names)
+                payloads = [
+                    open_record(found[name], bank, entry.delivery_id, name, row, sealed) if name in found else None
+                    for name, row, sealed in zip(
+                        names, batch["source_row"].to_pylist(), batch["sealed"].to_pylist(), strict=True
+                    )
+                ]
+                yield entry.source, pa.table({"record_id": batch["record_id"], "payload": pa.array(payloads, pa.binary())})
+
+
+def _admit(home: Home, bank: str, record_ids: Sequence[str], access: Access, on: date | None) -> None:
+    """Record who reads what and why; stop where it is not allowed."""
+    reason = _why_not(home, record_ids, access, on or datetime.now(UTC).date())
+    append_line(
+        home.vault / ACCESS_LOG,
+        {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "who": access.who,
+            "role": access.role,
+            "purpose": access.purpose,
+            "authority": access.authority,
+            "bank": bank,
+            "records": list(record_ids) if len(record_ids) <= 1000 else [f"{len(record_ids)} records"],
+            "is_allowed": reason is None,
+            "reason": reason,
+        },
+    )
+    if reason is not None:
+        raise UserError(
+            "reading clear values is refused, and the attempt was recorded",
+            where=f"{access.who} as {access.role}, for {access.purpose}",
+            found=reason,
+            valid="; ".join(f"{name}: {', '.join(rule['purposes'])}" for name, rule in access_rules()["roles"].items()),
+            next_step="read for a purpose of your role, or have yourself named in vault/readers.csv",
+        )
 
 
 def _why_not(home: Home, record_ids: Sequence[str], access: Access, today: date) -> str | None:
