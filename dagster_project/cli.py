@@ -40,6 +40,8 @@ application.add_typer(release, name="release")
 application.add_typer(quarantine, name="quarantine")
 vault = typer.Typer(help="Clear identifiers and their keys; every reading is recorded.", no_args_is_help=True)
 application.add_typer(vault, name="vault")
+identity = typer.Typer(help="Which records are one person; every decision is kept.", no_args_is_help=True)
+application.add_typer(identity, name="identity")
 
 console = Console(highlight=False)
 
@@ -320,6 +322,61 @@ def bank_in_force(home: Home) -> Bank:
     if known is None:
         raise UserError("nothing was run in this home yet", where=str(home.root), next_step="run: mainbank run")
     return bank_of(known.source)
+
+
+ReasonOption = Annotated[str, typer.Option(help="Why; it is kept with the decision.")]
+
+
+@identity.command("show")
+def identity_show(person: Annotated[str, typer.Argument(help="person_id.")]) -> None:
+    """Show the records of a person and why each is one."""
+    from warehouse.identity import decisions  # noqa: PLC0415
+
+    home = home_of_process()
+    for record in decisions.records_of(home, bank_in_force(home), [person])[person]:
+        console.print(f"{record.place:<28} {record.evidence}", markup=False, soft_wrap=True)
+
+
+@identity.command("merge")
+def identity_merge(
+    persons: Annotated[list[str], typer.Argument(help="person_id of each of those who are one.")],
+    reason: ReasonOption,
+) -> None:
+    """Decide that persons are one; the next run makes them one, under the id that was known first."""
+    from warehouse.identity import decisions  # noqa: PLC0415
+
+    home = home_of_process()
+    decisions.merge(home, bank_in_force(home), persons, reason=reason, who=user_of_process())
+    console.print(f"decided: {', '.join(persons)} are one person; in force from the next run", soft_wrap=True)
+
+
+@identity.command("split")
+def identity_split(
+    person: Annotated[str, typer.Argument(help="person_id.")],
+    record: Annotated[list[str], typer.Option(help="A record that is somebody else's, as system:id; once for each.")],
+    reason: ReasonOption,
+) -> None:
+    """Decide that records are not of a person; the next run parts them for good."""
+    from warehouse.identity import decisions  # noqa: PLC0415
+
+    home = home_of_process()
+    decisions.split(home, bank_in_force(home), person, record, reason=reason, who=user_of_process())
+    console.print(f"decided: {', '.join(record)} not of {person}; in force from the next run", soft_wrap=True)
+
+
+@identity.command("train")
+def identity_train(
+    reason: ReasonOption, seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 1
+) -> None:
+    """Estimate from the bank's own records how much it says that they agree or differ; nothing is labelled."""
+    from warehouse.identity.training import train  # noqa: PLC0415
+
+    home = home_of_process()
+    model = train(home, bank_in_force(home), seed=seed, reason=reason, who=user_of_process())
+    for comparison, levels in model.as_dictionary()["comparisons"].items():
+        for level, stated in levels.items():
+            console.print(f"{comparison:<12} {level:<28} m {stated['m']:<10.4g} u {stated['u']:.4g}", markup=False)
+    console.print(f"model {model.name} is in force from the next run", soft_wrap=True)
 
 
 @application.command()

@@ -118,7 +118,7 @@ def _by_rule(inside: duckdb.DuckDBPyConnection, rule: str) -> pa.Table:
 
 
 def _by_model(inside: duckdb.DuckDBPyConnection, model: Model) -> pa.Table:
-    with _silent_splink():
+    with silent_splink("predictions"):
         predictions = linker(inside, model).inference.predict(
             threshold_match_weight=model.threshold_weight, warning_mode="never"
         )
@@ -148,8 +148,8 @@ def _by_model(inside: duckdb.DuckDBPyConnection, model: Model) -> pa.Table:
     ).to_arrow_table().cast(LINKS)
 
 
-def linker(inside: duckdb.DuckDBPyConnection, model: Model) -> Linker:
-    """Splink over table `candidate`, with the probabilities of a model."""
+def linker(inside: duckdb.DuckDBPyConnection, model: Model, *, table: str = "candidate") -> Linker:
+    """Splink over a table of `values`, with the probabilities of a model."""
     # Takes a third of a second to import: not where there is nothing to compare.
     from splink import DuckDBAPI, Linker, SettingsCreator  # noqa: PLC0415
 
@@ -183,11 +183,11 @@ def linker(inside: duckdb.DuckDBPyConnection, model: Model) -> Linker:
         retain_matching_columns=True,
     )
     database = DuckDBAPI(inside)
-    return Linker(database.register("candidate"), settings, log_level=None)
+    return Linker(database.register(table), settings, log_level=None)
 
 
 @contextmanager
-def _silent_splink() -> Iterator[None]:
+def silent_splink(step: str) -> Iterator[None]:
     """Let Splink say nothing: its messages hold SQL and counts, an error's text may hold a value."""
     logger = logging.getLogger("splink")
     before = logger.level
@@ -197,7 +197,7 @@ def _silent_splink() -> Iterator[None]:
     except duckdb.Error as error:
         raise UserError(
             "comparing records failed inside the vault",
-            where="identity: predictions of the model",
+            where=f"identity: {step}",
             found=type(error).__name__,
             valid="enough memory, and room in vault/spill",
             next_step="raise resources.memory_limit in bank.yml, or free space, and run again",
