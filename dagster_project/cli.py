@@ -93,16 +93,56 @@ def retrain(
 @application.command()
 def sample(
     out: Annotated[Path, typer.Option(help="Folder to write; a sample bank there is replaced.")],
-    customers: Annotated[int, typer.Option(help="Customers at the end of the window.")] = DEFAULT_CUSTOMERS,
-    months: Annotated[int, typer.Option(help="Length of the window, from January 2024.")] = 24,
-    seed: Annotated[int, typer.Option(help="Another seed is another bank.")] = 1,
+    *,
+    customers: Annotated[
+        int | None, typer.Option(help=f"Customers at the end of the window ({DEFAULT_CUSTOMERS}).")
+    ] = None,
+    months: Annotated[int | None, typer.Option(help="Length of the window (24).")] = None,
+    start: Annotated[str | None, typer.Option(help="First day, the first of a month (2024-01-01).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed is another bank (1).")] = None,
+    format_: Annotated[
+        list[str] | None, typer.Option("--format", help="parquet (the default) or csv; both if given twice.")
+    ] = None,
+    dirt: Annotated[
+        float | None, typer.Option(help="Share of rows with something wrong; needs --truth, which records them.")
+    ] = None,
     truth: Annotated[Path | None, typer.Option(help="Folder for the truth the bank was made from.")] = None,
+    days: Annotated[
+        int | None, typer.Option(help="Let the bank in the folder go on: its next days, as deliveries.")
+    ] = None,
 ) -> None:
-    """Write the sample bank as files: the same arguments give the same bytes."""
-    from warehouse.sample_bank.generate import generate  # noqa: PLC0415
+    """Write the sample bank as files, or its next days: the same arguments give the same bytes."""
+    from warehouse.sample_bank.dirt import Dirt  # noqa: PLC0415
+    from warehouse.sample_bank.generate import deliver, generate, parse_start  # noqa: PLC0415
 
+    chosen = {
+        "customers": customers, "months": months, "start": start, "seed": seed, "format": format_ or None, "dirt": dirt,
+    }  # fmt: skip
+    given = [f"--{name}" for name, value in chosen.items() if value is not None]
+    if days is not None and given:
+        raise UserError(
+            "a bank that goes on stays what it is",
+            where=", ".join(given),
+            found=f"beside --days {days}",
+            valid="--out and --truth",
+            next_step="leave them out, or write a bank anew without --days",
+        )
+    formats = tuple(format_ or ["parquet"])
     with month_progress() as progress:
-        bank = generate(out, customers=customers, months=months, seed=seed, truth_dir=truth, progress=progress)
+        if days is not None:
+            bank = deliver(out, days, truth_dir=truth, progress=progress)
+        else:
+            bank = generate(
+                out,
+                customers=DEFAULT_CUSTOMERS if customers is None else customers,
+                months=24 if months is None else months,
+                start=parse_start(start or "2024-01-01"),
+                seed=1 if seed is None else seed,
+                formats=formats,
+                truth_dir=truth,
+                dirt=Dirt() if dirt is None else Dirt.of_rate(dirt, formats),
+                progress=progress,
+            )
     for table, rows in bank.rows.items():
         console.print(f"{table:<16} {rows:>12,}")
     console.print(f"{bank.first_day} to {bank.last_day} in {out}", soft_wrap=True)

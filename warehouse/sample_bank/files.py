@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -21,6 +25,23 @@ FORMATS = ("parquet", "csv")
 _ROW_GROUP_ROWS = 131_072
 #: Stands in every folder written here; a folder without it is never replaced.
 MANIFEST = "sample_bank.json"
+#: Stand around text that a soiled CSV file is to hold in GBK: characters of private use, which no text of ours has.
+GBK_BEGIN, GBK_END = "\ue000", "\ue001"
+#: Decimals with no more places than this are written as such, whatever their value.
+_PLAIN_SCALE = 6
+_IN_GBK = re.compile(f"{GBK_BEGIN}(.*?){GBK_END}".encode())
+
+
+class _Writer(Protocol):
+    """A file that rows are appended to."""
+
+    def write_table(self, rows: pa.Table) -> None:
+        """Append rows."""
+        ...
+
+    def close(self) -> None:
+        """Complete the file."""
+        ...
 
 
 class TableFiles:
@@ -32,13 +53,16 @@ class TableFiles:
         Where `<table>/<name>.<format>` are written.
     formats
         Any of `FORMATS`.
+    is_soiled
+        Whether CSV files may hold bytes of another encoding.
     """
 
-    def __init__(self, folder: Path, formats: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, formats: tuple[str, ...], is_soiled: bool = False) -> None:
         self._folder = folder
+        self._is_soiled = is_soiled
         self._formats = formats
         self._stack = ExitStack()
-        self._writers: dict[tuple[str, str], list[pq.ParquetWriter | pyarrow.csv.CSVWriter]] = {}
+        self._writers: dict[tuple[str, str], list[_Writer]] = {}
         self.rows: dict[str, int] = {}
 
     def write(self, table: str, name: str, rows: pa.Table) -> None:
@@ -54,7 +78,7 @@ class TableFiles:
                 writer.write_table(_plain(rows, keep_dictionary=False))
         self.rows[table] = self.rows.get(table, 0) + rows.num_rows
 
-    def _open(self, kind: str, table: str, name: str, schema: pa.Schema) -> pq.ParquetWriter | pyarrow.csv.CSVWriter:
+    def _open(self, kind: str, table: str, name: str, schema: pa.Schema) -> _Writer:
         path = self._folder / table / f"{name}.{kind}"
         if kind == "parquet":
             repeated = [
@@ -62,16 +86,16 @@ class TableFiles:
             ]
             # The Arrow schema is left out: readers are to see plain text columns, not dictionaries. A Parquet
             # dictionary for columns of mostly distinct values costs two fifths of the writing time and the size.
-            return self._stack.enter_context(
+            parquet: _Writer = self._stack.enter_context(
                 pq.ParquetWriter(
                     path, schema, compression="zstd", compression_level=1, store_schema=False, use_dictionary=repeated
                 )
             )
-        fields = [
-            pa.field(field.name, field.type.value_type if pa.types.is_dictionary(field.type) else field.type)
-            for field in schema
-        ]
-        return self._stack.enter_context(pyarrow.csv.CSVWriter(path, pa.schema(fields)))
+            return parquet
+        fields = _plain(schema.empty_table(), keep_dictionary=False).schema
+        kind_of_writer = _SoiledCsvWriter if self._is_soiled else pyarrow.csv.CSVWriter
+        csv: _Writer = self._stack.enter_context(kind_of_writer(path, fields))
+        return csv
 
     def finish(self, table: str, name: str) -> None:
         """Close a file, so that it takes no more memory."""
@@ -83,14 +107,69 @@ class TableFiles:
         self._stack.close()
 
 
+class _SoiledCsvWriter:
+    """A CSV file with some texts in GBK, which Arrow's own writer refuses."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._file = path.open("wb")
+        self._write(schema.empty_table(), has_header=True)
+
+    def __enter__(self) -> _SoiledCsvWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write_table(self, rows: pa.Table) -> None:
+        """Append rows."""
+        self._write(rows, has_header=False)
+
+    def _write(self, rows: pa.Table, *, has_header: bool) -> None:
+        text = io.BytesIO()
+        pyarrow.csv.write_csv(rows, text, pyarrow.csv.WriteOptions(include_header=has_header))
+        self._file.write(_IN_GBK.sub(lambda found: found[1].decode().encode("gbk"), text.getvalue()))
+
+    def close(self) -> None:
+        """Complete the file."""
+        self._file.close()
+
+
 def _plain(rows: pa.Table, keep_dictionary: bool) -> pa.Table:
     if keep_dictionary:
         return rows
     columns = [
-        column.cast(field.type.value_type) if pa.types.is_dictionary(field.type) else column
+        column.cast(field.type.value_type)
+        if pa.types.is_dictionary(field.type)
+        else texts_of(column)
+        if _may_be_exponential(field.type)
+        else column
         for field, column in zip(rows.schema, rows.columns, strict=True)
     ]
     return pa.table(columns, names=rows.schema.names)
+
+
+def _may_be_exponential(type_: pa.DataType) -> bool:
+    """Whether Arrow writes some numbers of a type like 0E-8, which readers take for no decimal."""
+    return bool(pa.types.is_decimal(type_) and type_.scale > _PLAIN_SCALE)
+
+
+def texts_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column as text, decimals with all their digits.
+
+    Examples
+    --------
+    >>> from decimal import Decimal
+    >>> texts_of(pa.chunked_array([pa.array([Decimal("0E-8"), Decimal("0.00150000"), None])])).to_pylist()
+    ['0.00000000', '0.00150000', None]
+    """
+    text = pc.cast(column, pa.string())
+    if not _may_be_exponential(column.type):
+        return text
+    exponential = pc.fill_null(pc.match_substring(text, "E"), False)
+    if not pc.any(exponential).as_py():
+        return text
+    written = [f"{value.as_py():f}" for value in column.filter(exponential)]
+    return pc.replace_with_mask(text.combine_chunks(), exponential.combine_chunks(), pa.array(written, pa.string()))
 
 
 @contextmanager
@@ -117,6 +196,36 @@ def replaced_folders(*targets: Path) -> Iterator[list[Path]]:
     finally:
         for folder in partial:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def staged_folder(target: Path) -> Iterator[Path]:
+    """A folder beside a bank's, to write into what is to come into it; it vanishes in the end.
+
+    Raises
+    ------
+    UserError
+        Nothing can be written there; the disk is full.
+    """
+    staged: Path | None = None
+    try:
+        staged = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+        yield staged
+    except OSError as error:
+        raise _as_user_error(error, (target,)) from error
+    finally:
+        if staged is not None:
+            shutil.rmtree(staged, ignore_errors=True)
+
+
+def write_manifest(folder: Path, text: str) -> None:
+    """Put a manifest in the place of the one that is there, at once."""
+    partial = folder / f".{MANIFEST}.partial"
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(folder / MANIFEST)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _refuse_foreign(target: Path) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -164,10 +165,13 @@ class RecordingLedger(Ledger):
         As for `Ledger`.
     seed
         The bank's seed, for the clock times of postings.
+    products
+        Those whose postings are kept; by default all are.
     """
 
-    def __init__(self, state: State, month: Month, seed: int) -> None:
+    def __init__(self, state: State, month: Month, seed: int, products: Collection[int] | None = None) -> None:
         super().__init__(state, month)
+        self._products = range(PRODUCT_COUNT) if products is None else products
         self._clock = Draws(seed, "clock", state.people.number, month.number)
         self.opening_balance = state.balance.copy()
         self.postings = Columns()
@@ -181,6 +185,8 @@ class RecordingLedger(Ledger):
     def post(self, posting: Posting, rows: IntegerArray, product: int, amount: IntegerArray, day: Days) -> None:
         """Book an amount on one account of each row, and keep it. See `Ledger.post`."""
         super().post(posting, rows, product, amount, day)
+        if product not in self._products:
+            return
         booked = np.flatnonzero(amount)
         if len(booked) == 0:
             return

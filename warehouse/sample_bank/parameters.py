@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from warehouse.sample_bank.further_parameters import FurtherParameters
+
 # Products: the position in this list is the position in every per-product array.
 CURRENT, TERM_3M, TERM_1Y, TERM_3Y, CASH_WEALTH, WEALTH_180, FUND_MIXED, FUND_BOND = range(8)
 INSURANCE, GOLD, CREDIT_CARD, MORTGAGE, CONSUMER_LOAN, BUSINESS_LOAN, PAYROLL, MERCHANT_QR = range(8, 16)
@@ -254,6 +256,8 @@ class Parameters:
     """The remaining numbers. Probabilities are per month unless said otherwise; `reason` is in the comments."""
 
     hazard: Hazard = field(default_factory=Hazard)
+    #: Of the tables that look on and change no life: `further_parameters`.
+    further: FurtherParameters = field(default_factory=FurtherParameters)
 
     # Joining and tenure.
     #: Newcomers per month as a share of the customers at the start: about 7 % a year, slow growth over attrition.

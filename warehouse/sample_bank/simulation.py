@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -138,10 +138,20 @@ class Simulation:
             ledger=ledger,
         )
 
-    def live(self, month: Month) -> Iterator[tuple[State, RecordingLedger, MonthRecord]]:
-        """Live all blocks through a month, one after the other, with everything recorded."""
+    def live(
+        self, month: Month, products: Collection[int] | None = None
+    ) -> Iterator[tuple[State, RecordingLedger, MonthRecord]]:
+        """Live all blocks through a month, one after the other, with everything recorded.
+
+        Parameters
+        ----------
+        month
+            The month.
+        products
+            Those whose postings are recorded; by default all are.
+        """
         for block in self.blocks:
-            ledger = RecordingLedger(block, month, self.settings.seed)
+            ledger = RecordingLedger(block, month, self.settings.seed, products)
             record = self.step(block, month, ledger)
             yield block, ledger, record
 

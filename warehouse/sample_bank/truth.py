@@ -20,6 +20,7 @@ from warehouse.sample_bank.columns import booleans, dates, strings
 from warehouse.sample_bank.customers import customer_ids
 from warehouse.sample_bank.dates import Month
 from warehouse.sample_bank.files import TableFiles
+from warehouse.sample_bank.further_tables import planted
 from warehouse.sample_bank.leaving import DRIVERS
 from warehouse.sample_bank.life import MonthRecord
 from warehouse.sample_bank.parameters import (
@@ -96,13 +97,14 @@ class TruthFiles:
     def __init__(self, folder: Path, simulation: Simulation) -> None:
         self._folder = folder
         self._simulation = simulation
-        self._files = TableFiles(folder, ("parquet",))
+        #: Takes what the further tables tell of their own truth.
+        self.files = TableFiles(folder, ("parquet",))
 
     def write_opening(self, block: State) -> None:
         """Write who the customers of a block are and what they want."""
         people = block.people
         joined = people.joined_day
-        self._files.write(
+        self.files.write(
             "groups",
             "groups",
             pa.table(
@@ -123,7 +125,7 @@ class TruthFiles:
         )
         row, product = np.nonzero(people.wants.T)
         month = people.opening_month[product, row]
-        self._files.write(
+        self.files.write(
             "wants",
             "wants",
             pa.table(
@@ -142,7 +144,7 @@ class TruthFiles:
         self, block: State, rows: IntegerArray, kinds: IntegerArray, month: Month, lasts: IntegerArray | int
     ) -> None:
         ends = month.number + np.broadcast_to(np.asarray(lasts), rows.shape)
-        self._files.write(
+        self.files.write(
             "departures",
             "departures",
             pa.table(
@@ -165,7 +167,7 @@ class TruthFiles:
         }
         for name in DRIVERS:
             columns[name] = pa.array(record.decisions.drivers[name])
-        self._files.write("hazards", "hazards", pa.table(columns))
+        self.files.write("hazards", "hazards", pa.table(columns))
 
         at_once = block.mode[record.decisions.leavers] == CLOSED
         # Closure ends at once or a month later, a drain two months after it began, falling asleep at once.
@@ -181,7 +183,7 @@ class TruthFiles:
         ]
         rows = np.concatenate([rows for rows, _ in events])
         kinds = np.concatenate([np.full(len(rows), kind) for rows, kind in events])
-        self._files.write(
+        self.files.write(
             "confounders",
             "confounders",
             pa.table(
@@ -195,7 +197,7 @@ class TruthFiles:
 
     def write_end(self) -> None:
         """Write what does not depend on customers: the lifts and all parameters."""
-        self._files.write("affinities", "affinities", affinities_table())
+        self.files.write("affinities", "affinities", affinities_table())
         settings = self._simulation.settings
         parameters = {
             "settings": {
@@ -215,13 +217,14 @@ class TruthFiles:
                 for link in AFFINITIES
             ],
             "parameters": asdict(settings.parameters),
+            **planted(settings),
         }
         text = json.dumps(parameters, indent=2, ensure_ascii=False)
         (self._folder / "parameters.json").write_text(text + "\n", encoding="utf-8")
 
     def close(self) -> None:
         """Close all files."""
-        self._files.close()
+        self.files.close()
 
 
 def _by_code(values: Mapping[int, object]) -> dict[str, object]:
