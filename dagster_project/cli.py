@@ -405,9 +405,7 @@ def identity_split(
 
 
 @identity.command("train")
-def identity_train(
-    reason: ReasonOption, seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 1
-) -> None:
+def identity_train(reason: ReasonOption, seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 1) -> None:
     """Estimate from the bank's own records how much it says that they agree or differ; nothing is labelled."""
     from warehouse.identity.training import train  # noqa: PLC0415
 

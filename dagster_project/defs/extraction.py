@@ -132,9 +132,7 @@ def registration(context: dg.AssetExecutionContext, installation: Installation) 
         is_full_rebuild=FULL_REBUILD_TAG in context.run.tags,
         progress=context.log.info,
     )
-    counts = row_counts(
-        started.build, installation.bank, [("raw", name) for name in (*_contract.tables, *_MADE)]
-    )
+    counts = row_counts(started.build, installation.bank, [("raw", name) for name in (*_contract.tables, *_MADE)])
     for table in (*_contract.tables, *_MADE):
         yield dg.MaterializeResult(
             asset_key=["raw", table],

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -72,9 +71,13 @@ def published_persons(home: Home, bank: Bank) -> pa.Table:
             held = connection.execute("select bank from bookkeeping.build").fetchall()
             if held != [(bank.name,)]:
                 return PUBLISHED.empty_table()
-            return connection.sql(
-                f"select record_id, person_id from raw.person_records where {_IS_CURRENT} and record_id is not null"
-            ).to_arrow_table().cast(PUBLISHED)
+            return (
+                connection.sql(
+                    f"select record_id, person_id from raw.person_records where {_IS_CURRENT} and record_id is not null"
+                )
+                .to_arrow_table()
+                .cast(PUBLISHED)
+            )
         except (duckdb.CatalogException, duckdb.BinderException):
             # Killed before its first registration, or of an older layout: nothing was published from it.
             return PUBLISHED.empty_table()
@@ -147,9 +150,7 @@ def _fingerprint(connection: duckdb.DuckDBPyConnection, model: Model, landed: Se
 class _Assignment:
     """State of one call of `assign`."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, home: Home, bank: Bank, model: Model, who: str
-    ) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, home: Home, bank: Bank, model: Model, who: str) -> None:
         self.connection = connection
         self.home = home
         self.bank = bank
@@ -214,12 +215,21 @@ class _Assignment:
 
     def resolve(self, landed: list[dict[str, Any]], found: pa.Table, cards: list[tuple[int, int]]) -> Persons:
         linked = [
-            Link(*row) for row in zip(*(found[name].to_pylist() for name in ("left", "right", "known_on", "evidence")), strict=True)
+            Link(*row)
+            for row in zip(
+                *(found[name].to_pylist() for name in ("left", "right", "known_on", "evidence")), strict=True
+            )
         ]
         self.connection.register("named_arrow", pa.table({"record_id": pa.array(sorted(_named(landed)), pa.string())}))
         self.connection.register(
-            "linked_arrow", pa.table({"record": pa.concat_arrays([*found["left"].chunks, *found["right"].chunks])
-            if found.num_rows else pa.array([], pa.int64())})
+            "linked_arrow",
+            pa.table(
+                {
+                    "record": pa.concat_arrays([*found["left"].chunks, *found["right"].chunks])
+                    if found.num_rows
+                    else pa.array([], pa.int64())
+                }
+            ),
         )
         rows = self.connection.execute(
             """
@@ -351,7 +361,8 @@ class _Assignment:
         names = ("merged_person_id", "record_id", "known_on", "evidence")
         columns = list(zip(*sorted(earlier), strict=True)) or [()] * len(names)
         self.connection.register(
-            "merged_arrow", pa.table({name: pa.array(column, pa.string()) for name, column in zip(names, columns, strict=True)})
+            "merged_arrow",
+            pa.table({name: pa.array(column, pa.string()) for name, column in zip(names, columns, strict=True)}),
         )
         self.connection.execute("delete from raw.person_merges")
         self.connection.execute(
@@ -420,7 +431,9 @@ def _other_cards(inside: duckdb.DuckDBPyConnection, found: pa.Table) -> list[tup
         leader[second] = first
     inside.register(
         "reach_arrow",
-        pa.table({"record": pa.array(list(leader), pa.int64()), "leader": pa.array([led_by(r) for r in leader], pa.int64())}),
+        pa.table(
+            {"record": pa.array(list(leader), pa.int64()), "leader": pa.array([led_by(r) for r in leader], pa.int64())}
+        ),
     )
     rows = inside.execute(
         """

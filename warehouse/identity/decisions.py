@@ -204,7 +204,7 @@ def _pseudonyms(records: Sequence[PersonRecord]) -> list[str]:
 
 
 def _as_of(home: Home, bank: Bank) -> date:
-    """Date up to which the warehouse shows persons: a merge holds from then on, so that an earlier one is not restated."""
+    """Date up to which the warehouse shows persons: a merge holds from then on, and restates nothing before."""
     with open_read_only(home.warehouse, bank.settings.resources, home.temporary) as connection:
         (row,) = connection.execute("select as_of from bookkeeping.state").fetchall()
     day: date = row[0]

@@ -60,8 +60,7 @@ _RULES = {
     ),
     SAME_FIRM_NAME: (
         "l.letters = r.letters",
-        "l.party_type = 'corporate' and r.party_type = 'corporate'"
-        " and coalesce(l.document = r.document, true)",
+        "l.party_type = 'corporate' and r.party_type = 'corporate' and coalesce(l.document = r.document, true)",
     ),
 }
 
@@ -101,8 +100,9 @@ def _by_rule(inside: duckdb.DuckDBPyConnection, rule: str) -> pa.Table:
     same, condition = _RULES[rule]
     relation = "candidate" if rule == SAME_MOBILE_AND_BIRTH else "node"
     # A rule says it without doubt: before any weight.
-    return inside.sql(
-        f"""
+    return (
+        inside.sql(
+            f"""
         select
             cast(least(l.record, r.record) as bigint) as "left",
             cast(greatest(l.record, r.record) as bigint) as "right",
@@ -114,7 +114,10 @@ def _by_rule(inside: duckdb.DuckDBPyConnection, rule: str) -> pa.Table:
         where {condition}
         group by all
         """
-    ).to_arrow_table().cast(LINKS)
+        )
+        .to_arrow_table()
+        .cast(LINKS)
+    )
 
 
 def _by_model(inside: duckdb.DuckDBPyConnection, model: Model) -> pa.Table:
@@ -132,8 +135,9 @@ def _by_model(inside: duckdb.DuckDBPyConnection, model: Model) -> pa.Table:
         + " else 'not known' end"
         for comparison, (_, levels) in LEVELS.items()
     )
-    return inside.sql(
-        f"""
+    return (
+        inside.sql(
+            f"""
         select
             cast(least(l.record, r.record) as bigint) as "left",
             cast(greatest(l.record, r.record) as bigint) as "right",
@@ -145,7 +149,10 @@ def _by_model(inside: duckdb.DuckDBPyConnection, model: Model) -> pa.Table:
         inner join candidate as r on p.node_r = r.node
         where {_NO_OTHER_CARD}
         """
-    ).to_arrow_table().cast(LINKS)
+        )
+        .to_arrow_table()
+        .cast(LINKS)
+    )
 
 
 def linker(inside: duckdb.DuckDBPyConnection, model: Model, *, table: str = "candidate") -> Linker:

@@ -142,7 +142,9 @@ class Persons:
         Pairs of records whose identity cards differ: a decision alone brings them together.
     """
 
-    def __init__(self, records: Mapping[int, Record], rules: Rules, other_cards: Iterable[tuple[int, int]] = ()) -> None:
+    def __init__(
+        self, records: Mapping[int, Record], rules: Rules, other_cards: Iterable[tuple[int, int]] = ()
+    ) -> None:
         self._records = records
         self._rules = rules
         self._cards: dict[int, set[int]] = {}

@@ -20,8 +20,8 @@ from warehouse.sources.bank import Bank
 from warehouse.vault.files import write_json
 
 #: Pairs of records that are drawn at random to see how often strangers agree: what one in ten thousand pairs shares is
-#: then seen a hundred times. Rarer things are not told by them: some of the pairs are one person, at a small bank one in
-#: a hundred thousand, and would pass for strangers who agree. Those levels keep the value of the shipped weights.
+#: then seen a hundred times. Rarer things are not told by them: some of the pairs are one person, at a small bank one
+#: in a hundred thousand, and would pass for strangers who agree. Those levels keep the value of the shipped weights.
 RANDOM_PAIRS = 1e6
 _RAREST_STRANGERS = 1e-4
 #: What fewer than one of a thousand pairs of one person show was hardly seen: it keeps the shipped value too.
@@ -134,14 +134,12 @@ def _trained(inside: duckdb.DuckDBPyConnection, shipped: Model, seed: int, *, ta
 
 
 def _read(trained: Any) -> dict[str, dict[str, dict[str, float]]]:
-    """m and u of a linker by comparison and level."""
+    """M and u of a linker by comparison and level."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for comparison in trained.misc.save_model_to_json()["comparisons"]:
         name = comparison["output_column_name"]
         found[name] = {
-            level["label_for_charts"]: {
-                kind: float(level.get(f"{kind}_probability") or 0.0) for kind in ("m", "u")
-            }
+            level["label_for_charts"]: {kind: float(level.get(f"{kind}_probability") or 0.0) for kind in ("m", "u")}
             for level in comparison["comparison_levels"]
             if not level.get("is_null_level")
         }
@@ -155,8 +153,7 @@ def _with(shipped: Model, estimates: dict[str, Any]) -> Model:
         result: dict[str, dict[str, float]] = {}
         for name in LEVELS:
             taken = {
-                level: estimates.get(name, {}).get(level, {}).get(kind, value)
-                for level, value in stated[name].items()
+                level: estimates.get(name, {}).get(level, {}).get(kind, value) for level, value in stated[name].items()
             }
             total = sum(taken.values())
             result[name] = {level: float(f"{value / total:.{_DIGITS}g}") for level, value in taken.items()}

@@ -148,7 +148,9 @@ def _normalise(inside: duckdb.DuckDBPyConnection) -> None:
     ).fetchall()
     inside.execute("create table firm_name (name varchar, cleaned varchar)")
     if firms:
-        inside.executemany("insert into firm_name values (?, ?)", [[name, cleaned_firm_name(name)] for (name,) in firms])
+        inside.executemany(
+            "insert into firm_name values (?, ?)", [[name, cleaned_firm_name(name)] for (name,) in firms]
+        )
     joins = " ".join(f"left join clear as {name}_of on v.{name} = {name}_of.token" for name in IDENTIFIERS)
     inside.execute(
         f"""
@@ -173,7 +175,8 @@ def _normalise(inside: duckdb.DuckDBPyConnection) -> None:
             select
                 *,
                 -- a number of one digit repeated was typed to get past a form
-                case when length(number) >= 5 and replace(number, left(number, 1), '') <> '' then number end as document,
+                case when length(number) >= 5 and replace(number, left(number, 1), '') <> '' then number end
+                    as document,
                 regexp_replace(digits, '^(00)?86(1[0-9]{{10}})$', '\\2') as telephone
             from stated
         )

@@ -190,7 +190,10 @@ def read_sealed_rows(
                         names, batch["source_row"].to_pylist(), batch["sealed"].to_pylist(), strict=True
                     )
                 ]
-                yield entry.source, pa.table({"record_id": batch["record_id"], "payload": pa.array(payloads, pa.binary())})
+                yield (
+                    entry.source,
+                    pa.table({"record_id": batch["record_id"], "payload": pa.array(payloads, pa.binary())}),
+                )
 
 
 def _admit(home: Home, bank: str, record_ids: Sequence[str], access: Access, on: date | None) -> None:
