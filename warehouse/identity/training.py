@@ -14,7 +14,7 @@ from warehouse.database import open_warehouse
 from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.identity import _Assignment, decisions, values
-from warehouse.identity.linking import linker, silent_splink
+from warehouse.identity.linking import linker, quietly
 from warehouse.identity.model import LEVELS, SHIPPED, Model, model_path, problem_of, read_model
 from warehouse.sources.bank import Bank
 from warehouse.vault.files import write_json
@@ -101,23 +101,26 @@ def estimate(inside: duckdb.DuckDBPyConnection, shipped: Model, seed: int) -> Mo
             valid=f"at least {FEWEST_PAIRS:,} of each kind",
             next_step="keep the shipped weights, which were made for this case",
         )
-    with silent_splink("training"):
-        # Strangers are drawn among all persons, lookalikes among those who share something.
-        strangers = _trained(inside, shipped, seed, table="stranger")
-        alike = linker(inside, _with(shipped, strangers))
-        for rule in _EM_BLOCKS:
-            alike.training.estimate_parameters_using_expectation_maximisation(
-                f"{rule} and l.record <> r.record", fix_u_probabilities=True
-            )
-        seen = {
-            name: {
-                level: {"m": stated["m"]} | strangers[name].get(level, {})
-                for level, stated in levels.items()
-                if stated["m"] >= _RAREST_ALIKE
-            }
-            for name, levels in _read(alike).items()
+    return quietly("training", lambda: _fitted(inside, shipped, seed))
+
+
+def _fitted(inside: duckdb.DuckDBPyConnection, shipped: Model, seed: int) -> Model:
+    # Strangers are drawn among all persons, lookalikes among those who share something.
+    strangers = _trained(inside, shipped, seed, table="stranger")
+    alike = linker(inside, _with(shipped, strangers))
+    for rule in _EM_BLOCKS:
+        alike.training.estimate_parameters_using_expectation_maximisation(
+            f"{rule} and l.record <> r.record", fix_u_probabilities=True
+        )
+    seen = {
+        name: {
+            level: {"m": stated["m"]} | strangers[name].get(level, {})
+            for level, stated in levels.items()
+            if stated["m"] >= _RAREST_ALIKE
         }
-        return _with(shipped, seen)
+        for name, levels in _read(alike).items()
+    }
+    return _with(shipped, seen)
 
 
 def _trained(inside: duckdb.DuckDBPyConnection, shipped: Model, seed: int, *, table: str) -> dict[str, Any]:
