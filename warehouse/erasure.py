@@ -28,10 +28,11 @@ from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.judgement import ErasedRows
 from warehouse.ledger import LEDGER_FOLDER, LedgerEntry, read_ledger, write_entry
-from warehouse.person import PersonRows, find_rows
+from warehouse.person import PersonRows, find_rows, records_of
 from warehouse.quarantine import FAULTS, QUARANTINED_RECORDS, quarantine_path, quarantined_records, with_block
 from warehouse.release import list_releases
 from warehouse.sources.bank import Bank
+from warehouse.sources.queries import named_ids
 from warehouse.tombstones import ERASURES, hashed_ids, tombstones
 from warehouse.vault import KeyRing, VaultKeys, keys_path, load_keys, read_clear, sealed_path
 from warehouse.vault.files import append_line, locked, move, read_lines, write_json, write_parquet
@@ -50,7 +51,7 @@ from warehouse.vault.tokens import token_expression, use_key
 HOLDS = "legal_holds.jsonl"
 ERASED_ROWS = "erased_rows"
 JOURNAL = "erasure.json"
-ROLE, PURPOSE = "data_protection_officer", "erasure_check"
+ROLE, PURPOSE, HOLD_PURPOSE = "data_protection_officer", "erasure_check", "legal_hold"
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,26 @@ class ErasurePlan:
     holds: dict[str, str]
 
 
-def erased_rows(home: Home, bank: str, delivery_id: str) -> ErasedRows:
-    """What must not be landed of a delivery: records of erased persons, and rows erased from this very file."""
-    path = _erased_rows_path(home, bank, delivery_id)
+def erased_rows(connection: duckdb.DuckDBPyConnection, home: Home, bank: Bank, entry: LedgerEntry) -> ErasedRows:
+    """What must not be landed of a delivery: whatever names erased persons, and rows erased from this very file.
+
+    Parameters
+    ----------
+    connection
+        Used to parse expressions of the mapping.
+    home, bank, entry
+        The installation, its bank, and the delivery.
+    """
+    path = _erased_rows_path(home, bank.name, entry.delivery_id)
     rows = pq.read_table(path)["source_row"].to_pylist() if path.is_file() else []
-    return ErasedRows(tombstones(home, bank).record_ids, frozenset(rows))
+    erased = tombstones(home, bank.name)
+    named = named_ids(connection, bank.mapping, bank.mapping.sources[entry.source])
+    conditions = [
+        condition
+        for name in named
+        if (condition := erased.condition(name.kind, f"({name.system})", f"cast(({name.identity}) as varchar)"))
+    ]
+    return ErasedRows(erased.record_ids, frozenset(rows), " or ".join(conditions) or None)
 
 
 def _erased_rows_path(home: Home, bank: str, delivery_id: str) -> Path:
@@ -102,20 +118,24 @@ def legal_holds(home: Home, bank: str) -> dict[str, str]:
     return held
 
 
-def set_hold(home: Home, bank: str, person_id: str, *, reason: str, who: str, is_release: bool) -> None:
+def set_hold(home: Home, bank: Bank, person_id: str, *, reason: str, who: str, is_release: bool) -> None:
     """Put a person under legal hold, or release them.
 
     Raises
     ------
     UserError
-        If somebody is released who is not held.
+        If there is no such person, somebody is released who is not held, no reason is given, or it is not for `who`
+        to decide.
     """
-    if is_release and person_id not in legal_holds(home, bank):
+    _refuse_blank(reason, "a legal hold" if not is_release else "the end of a legal hold")
+    records = records_of(home, bank, [person_id])
+    read_clear(home, bank.name, records, purpose=HOLD_PURPOSE, role=ROLE, who=who)
+    if is_release and person_id not in legal_holds(home, bank.name):
         raise UserError("this person is under no legal hold", where=str(home.decisions / HOLDS), found=person_id)
     append_line(
         home.decisions / HOLDS,
         {
-            "bank": bank,
+            "bank": bank.name,
             "person_id": person_id,
             "action": "release" if is_release else "hold",
             "reason": reason,
@@ -125,13 +145,18 @@ def set_hold(home: Home, bank: str, person_id: str, *, reason: str, who: str, is
     )
 
 
+def _refuse_blank(reason: str, what: str) -> None:
+    if not reason.strip():
+        raise UserError(f"{what} needs a reason", where="--reason", found="nothing", valid="why, in words")
+
+
 def plan(home: Home, bank: Bank, person_ids: Sequence[str], *, who: str) -> ErasurePlan:
     """What erasing persons would do; nothing is changed.
 
     Raises
     ------
     UserError
-        If a person is unknown, or the warehouse is not up to date.
+        If a person is unknown, the warehouse is not up to date, or it is not for `who` to erase.
     """
 
     def identifiers(record_ids: Iterable[str]) -> list[str]:
@@ -146,7 +171,8 @@ def plan(home: Home, bank: Bank, person_ids: Sequence[str], *, who: str) -> Eras
         tuple(path.relative_to(home.root).as_posix() for path in sorted(models.glob("*/[!.]*")) if path.is_dir()),
         tuple(item.release_id for item in list_releases(home) if item.bank == bank.name),
         tuple(path.name for path in sorted(home.as_of.glob("*.duckdb"))),
-        {person: held[person] for person in rows.person_ids if person in held},
+        # Who shares an account is held with it.
+        {person: held[person] for person in sorted({*rows.person_ids, *rows.shared_with}) if person in held},
     )
 
 
@@ -176,10 +202,14 @@ def erase(
     Raises
     ------
     UserError
-        If a legal hold blocks it, an account is shared, a run is going on, or a person is not found.
+        If a legal hold blocks it, an account is shared, a run is going on, a person is not found, or it is not for
+        `who` to erase.
     """
+    _refuse_blank(reason, "an erasure")
     with _no_run(home):
-        complete(home)
+        completed = complete(home)
+        if completed is not None and set(person_ids) <= set(completed["person_ids"]):
+            return completed
         planned = plan(home, bank, person_ids, who=who)
         if planned.holds:
             raise UserError(
@@ -225,7 +255,10 @@ def _state_erasure(home: Home, bank: Bank, planned: ErasurePlan, reason: str, wh
         "as_of_files": list(planned.as_of_files),
         "superseded": list(rows.superseded),
         "landed": {delivery: sorted(numbers) for delivery, numbers in rows.landed.items()},
-        "quarantined": {delivery: sorted(numbers) for delivery, numbers in rows.quarantined.items()},
+        "quarantined": {
+            delivery: sorted({*rows.quarantined.get(delivery, ()), *rows.perhaps_quarantined.get(delivery, ())})
+            for delivery in sorted({*rows.quarantined, *rows.perhaps_quarantined})
+        },
     }
     write_json(home.vault / JOURNAL, statement)
 

@@ -43,7 +43,9 @@ def export_person(home: Home, bank: Bank, person_id: str, *, purpose: str, role:
     -------
     dict
         `identifiers` (clear values by record), `delivered` (landed rows by source, tokens replaced by the values),
-        `quarantined` (records that could not be read), `warehouse` (rows by table, mined results included).
+        `quarantined` (records that could not be read), `perhaps` (where others lie that name nobody and hold something
+        of the person's: not given, since they may be somebody else's), `warehouse` (rows by table, mined results
+        included).
     """
 
     def read(record_ids: Sequence[str], tokens: dict[str, frozenset[str]] | None = None) -> list[ClearValue]:
@@ -62,6 +64,11 @@ def export_person(home: Home, bank: Bank, person_id: str, *, purpose: str, role:
         "identifiers": [_plain(asdict(value)) for value in values if value.record_id is not None],
         "delivered": _delivered(entries, landed, values),
         "quarantined": _quarantined(home, bank, rows, entries),
+        "perhaps": [
+            {"file": entries[delivery].file, "source_row": number}
+            for delivery, numbers in rows.perhaps_quarantined.items()
+            for number in sorted(numbers)
+        ],
         "warehouse": _warehouse(home, bank, person_id, rows),
     }
 

@@ -45,6 +45,7 @@ from warehouse.sources.bank import Bank
 from warehouse.sources.delimited import DelimitedRows, likely_delimiter
 from warehouse.sources.delivered import DeliveredRows, RowBatch
 from warehouse.sources.parquet import ParquetRows
+from warehouse.sources.queries import create_bank_time_macro
 from warehouse.sources.specification import CsvFormat, DerivedColumn, SourceColumn, SourceSpec
 from warehouse.vault.files import locked
 from warehouse.vault.keys import TOKEN_FILE
@@ -466,7 +467,8 @@ class _Landing:
         )
 
     def _erased(self, entry: LedgerEntry) -> ErasedRows:
-        return erased_rows(self._home, entry.bank, entry.delivery_id)
+        with self._connection.cursor() as parser:
+            return erased_rows(parser, self._home, self._bank, entry)
 
     def _check_share(self, delivery: Delivery, counts: _Counts, records: int) -> None:
         """Refuse a delivery of (at most) so many records if too many of them are faulty."""
@@ -743,6 +745,8 @@ def _judging_connection(bank: Bank, home: Home, key: bytes) -> Iterator[duckdb.D
     with duckdb.connect(":memory:", config=configuration) as connection:
         vault.use_key(connection, key)
         connection.execute("set TimeZone = 'UTC'")
+        # Rows that name erased persons are found as registration would read them.
+        create_bank_time_macro(connection, bank.settings.time_zone)
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         yield connection

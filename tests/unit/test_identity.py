@@ -513,13 +513,17 @@ def test_a_hold_on_an_id_that_went_into_another_blocks_the_erasure_of_that_one(t
     )
     home = resolved(tmp_path, PERSON, stranger)
     first, second = home.persons()["core", "1"], home.persons()["card", "8"]
-    erasure.set_hold(home.home, "sample", second, reason="court", who="tester", is_release=False)
+    erasure.set_hold(home.home, home.bank, second, reason="court", who="tester", is_release=False)
     decisions.merge(home.home, home.bank, [first, second], reason="one", who="clerk")
     home.resolve()
     with pytest.raises(UserError, match="legal hold"):
         erasure.erase(home.home, home.bank, [first], reason="asked", who="tester")
     with pytest.raises(UserError, match=f"{second} is {first} now"):
         erasure.erase(home.home, home.bank, [second], reason="asked", who="tester")
+    erasure.set_hold(home.home, home.bank, second, reason="over", who="tester", is_release=True)
+    erasure.erase(home.home, home.bank, [first], reason="asked", who="tester")
+    home.run()
+    assert home.persons() == {}
 
 
 # The model.

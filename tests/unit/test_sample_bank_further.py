@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -26,7 +27,16 @@ LIVES = ("account_holders", "accounts", "balances", "branches", "complaints", "c
 FURTHER = ("employees", "relationship_assignments", "product_nav", "fx_rates", "ftp_curve", "cost_rates", "gl_balances",
            "payment_schedule", "loan_status", "contacts", "survey_responses", "campaigns", "campaign_contacts",
            "customers_elsewhere")  # fmt: skip
-TRUTH = ("identities", "contact_effects", "campaign_effects", "window_dressing", "values", "departures", "wants")
+TRUTH = (
+    "hazards",
+    "identities",
+    "contact_effects",
+    "campaign_effects",
+    "window_dressing",
+    "values",
+    "departures",
+    "wants",
+)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +91,9 @@ def all_rows(folder: Path, table: str) -> list[tuple[object, ...]]:
 
 class TestLivesAreLeftAlone:
     def test_the_tables_of_lives_are_what_they_were_before_anybody_looked_on(self, tmp_path: Path) -> None:
-        generate(tmp_path / "bank", customers=120, months=3)
+        # Who looks after whom is the one of these tables that drives departures.
+        hazard = replace(DEFAULT_PARAMETERS.hazard, manager_change=0.0)
+        generate(tmp_path / "bank", customers=120, months=3, parameters=replace(DEFAULT_PARAMETERS, hazard=hazard))
         digest = hashlib.sha256()
         for table in LIVES:
             digest.update("\n".join(str(row[0]) for row in all_rows(tmp_path / "bank", table)).encode())
@@ -361,6 +373,28 @@ class TestStaff:
             )
             == 0
         )
+
+    def test_a_new_manager_drives_departures_for_three_months(self, tables: duckdb.DuckDBPyConnection) -> None:
+        months, wrong = rows(
+            tables,
+            """
+            with changes as (
+                select source_customer_id, valid_from from relationship_assignments
+                -- The version that begins with the next manager; the one that ends has the same reason.
+                where reason in ('manager_left', 'handed_over') and valid_to is null
+            ),
+            driven as (
+                select hazards.*, exists (
+                    from changes where changes.source_customer_id = hazards.source_customer_id
+                    and valid_from between month - 90 and month - 1
+                ) as is_new
+                from true_hazards as hazards
+            )
+            select count(*) filter (is_new), count(*) filter (is_new <> (manager_change > 0)) from driven
+            """,
+        )[0]
+        assert months > 50
+        assert wrong == 0
 
     def test_a_larger_bank_keeps_the_staff_of_a_smaller_one(self) -> None:
         small, large = (staff_of(1, largest, DEFAULT_PARAMETERS) for largest in (1_000, 260_000))

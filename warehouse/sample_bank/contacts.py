@@ -21,7 +21,6 @@ from warehouse.sample_bank.loans import Arrears
 from warehouse.sample_bank.market_rates import Market
 from warehouse.sample_bank.parameters import CURRENT, FUND_MIXED, MATURING_PRODUCTS, Parameters
 from warehouse.sample_bank.random_numbers import BooleanArray, Draws, FloatArray, IntegerArray
-from warehouse.sample_bank.relationships import Relationships
 from warehouse.sample_bank.state import ASLEEP, DECEASED, DRAINING, LEFT, State
 
 CONTACT_CHANNELS = ("call", "sms", "visit", "event", "email", "app")
@@ -75,12 +74,12 @@ class Contacts:
         self.planned = np.empty(0, np.int64)
         self._is_managed = np.empty(0, np.bool_)
 
-    def plan(self, block: State, month: Month, relationships: Relationships, arrears: Arrears) -> None:
+    def plan(self, block: State, month: Month, arrears: Arrears) -> None:
         """Make the list of a month from what is known on its eve, where the block stands."""
         further, number = self._parameters.further, month.number
         eve = month.first_day - 1
         known = known_customers(block, number - 1)
-        managed = relationships.is_managed()
+        managed = block.manager_place >= 0
         aum, before = block.aum(), block.aum_before
         moved = aum - before
         large = np.maximum(further.large_share * np.maximum(before, aum), further.large_amount * 100)
@@ -113,17 +112,15 @@ class Contacts:
             self.planned[rows[draws.happens(trigger.name, share, rows)]] = position
         self._is_managed = managed
 
-    def carry_out(
-        self, block: State, month: Month, relationships: Relationships, closed: IntegerArray
-    ) -> tuple[pa.Table, pa.Table]:
+    def carry_out(self, block: State, month: Month, closed: IntegerArray) -> tuple[pa.Table, pa.Table]:
         """Rows of a month, and their truth: how likely a response was with the contact and without it.
 
         Parameters
         ----------
         block, month
             What was lived.
-        relationships, closed
-            At the end of the month; who closed the last account when.
+        closed
+            Who closed the last account when.
         """
         people, further = block.people, self._parameters.further
         rows = np.flatnonzero(self.planned >= 0)
@@ -149,8 +146,8 @@ class Contacts:
         channel = np.where(managed, by_manager, np.where(needs_voice, _CALL, by_message))
         personal = np.isin(channel, (_CALL, _VISIT))
         place = np.where(
-            managed & (relationships.place[rows] >= 0),
-            relationships.place[rows],
+            managed & (block.manager_place[rows] >= 0),
+            block.manager_place[rows],
             np.where(personal, self._staff.lobby_place(people.branch[rows]), -1),
         )
         holder = self._staff.holder(np.maximum(place, 0), day)

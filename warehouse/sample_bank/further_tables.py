@@ -18,7 +18,7 @@ from warehouse.sample_bank.customer_values import CustomerValues
 from warehouse.sample_bank.customers import customer_ids
 from warehouse.sample_bank.customers_elsewhere import customers_elsewhere_tables
 from warehouse.sample_bank.dates import Month
-from warehouse.sample_bank.employees import Staff, employees_table, staff_of
+from warehouse.sample_bank.employees import employees_table
 from warehouse.sample_bank.files import TableFiles
 from warehouse.sample_bank.ftp_curve import ftp_curve_table
 from warehouse.sample_bank.further_parameters import CAMPAIGN_TEMPLATES, CONTACT_TRIGGERS
@@ -29,10 +29,9 @@ from warehouse.sample_bank.ledger import RecordingLedger
 from warehouse.sample_bank.life import MonthRecord
 from warehouse.sample_bank.loans import Arrears, loan_status_table, payment_schedule_table
 from warehouse.sample_bank.parameters import LOAN_PRODUCTS
-from warehouse.sample_bank.population import life_numbers
 from warehouse.sample_bank.product_nav import HISTORY_MONTHS as NAV_HISTORY_MONTHS
 from warehouse.sample_bank.product_nav import product_nav_table
-from warehouse.sample_bank.relationships import Relationships, closing_days
+from warehouse.sample_bank.relationships import assignments_table, opening_assignments_table
 from warehouse.sample_bank.simulation import BankSettings, Simulation
 from warehouse.sample_bank.state import State
 from warehouse.sample_bank.survey_responses import branch_service, survey_table
@@ -47,7 +46,6 @@ MONTHLY = ("contacts", "payment_schedule", "loan_status")
 class _Onlookers:
     """What the tables remember of one block from month to month."""
 
-    relationships: Relationships
     arrears: Arrears
     contacts: Contacts
     campaigns: CampaignLists
@@ -93,24 +91,9 @@ class FurtherTables:
         self._simulation, self._files, self._truth = simulation, files, truth
         settings = simulation.settings
         self._settings = settings
-        self._staff = self._employ()
+        self._staff = simulation.staff
         self._ledger = GeneralLedger(settings.parameters)
         self._onlookers: list[_Onlookers] = []
-
-    def _employ(self) -> Staff:
-        settings = self._settings
-        last = settings.customers - 1
-        if settings.part is None:
-            largest = int(self._simulation.blocks[-1].people.number[-1])
-        else:
-            start = settings.first_month.number
-            # The staff is that of the whole bank, whichever slice of the customers is written.
-            largest = int(
-                life_numbers(
-                    last, last + 1, start, start + settings.months, seed=settings.seed, parameters=settings.parameters
-                )[0]
-            )
-        return staff_of(settings.seed, largest, settings.parameters)
 
     def _write(self, table: str, rows: pa.Table, name: str | None = None) -> None:
         self._files.write(table, name or table, rows)
@@ -138,14 +121,13 @@ class FurtherTables:
         settings, market = self._settings, self._simulation.market
         seed, parameters, first = settings.seed, settings.parameters, settings.first_month
         looks_on = _Onlookers(
-            Relationships(block, self._staff, seed, parameters),
             Arrears.none(len(block)),
             Contacts(self._staff, market, seed, parameters),
             CampaignLists(seed, parameters),
             None if self._truth is None else CustomerValues(block, market, parameters, settings.all_months[-1].number),
         )
         self._onlookers.append(looks_on)
-        self._write("relationship_assignments", looks_on.relationships.opening(block, first.first_day - 1))
+        self._write("relationship_assignments", opening_assignments_table(block))
         self._write_elsewhere(block)
         self._plan(looks_on, block, first)
 
@@ -160,7 +142,7 @@ class FurtherTables:
 
     @staticmethod
     def _plan(looks_on: _Onlookers, block: State, month: Month) -> None:
-        looks_on.contacts.plan(block, month, looks_on.relationships, looks_on.arrears)
+        looks_on.contacts.plan(block, month, looks_on.arrears)
         looks_on.campaigns.plan(block, month)
 
     def write_month(
@@ -188,17 +170,16 @@ class FurtherTables:
         seed, parameters = settings.seed, settings.parameters
         looks_on = self._onlookers[position]
         postings, name = ledger.postings.collected(), month.name
-        closed = closing_days(block, ledger.accounts.collected())
+        closed = ledger.closing_day
         schedule = payment_schedule_table(block, ledger, postings, month, looks_on.arrears)
-        assignments = looks_on.relationships.step(block, month, closed)
         if is_written or looks_on.values is not None:
-            contacts, effects = looks_on.contacts.carry_out(block, month, looks_on.relationships, closed)
+            contacts, effects = looks_on.contacts.carry_out(block, month, closed)
             offers, take_up = looks_on.campaigns.carry_out(block, month, closed)
         if is_written:
             self._ledger.add(block, postings)
             self._write("payment_schedule", schedule, name)
             self._write("loan_status", loan_status_table(block, month, seed, parameters, looks_on.arrears), name)
-            self._write("relationship_assignments", assignments)
+            self._write("relationship_assignments", assignments_table(block, ledger.assignments))
             self._write("contacts", contacts, name)
             self._write("campaign_contacts", offers)
             answers = survey_table(block, month, closed, market=market, seed=seed, parameters=parameters)

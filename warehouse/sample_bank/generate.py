@@ -53,7 +53,7 @@ from warehouse.sample_bank.state import State
 from warehouse.sample_bank.transactions import transactions_table
 from warehouse.sample_bank.truth import TruthFiles
 
-VERSION = 3
+VERSION = 4
 """Goes up when other bytes come out of the same arguments."""
 
 Progress = Callable[[int, int], None]

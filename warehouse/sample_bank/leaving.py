@@ -38,7 +38,10 @@ from warehouse.sample_bank.state import (
     usual_wallet_share,
 )
 
-DRIVERS = ("unanswered_complaint", "rate_gap", "salary_moved", "wallet_outflow", "tenure", "products", "loyalty")
+DRIVERS = (
+    "unanswered_complaint", "rate_gap", "salary_moved", "wallet_outflow", "manager_change", "tenure", "products",
+    "loyalty",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,14 @@ def drivers_at(state: State, month: Month, market: Market) -> dict[str, FloatArr
         gap += np.where(state.is_open[product], np.maximum(better, 0) * 100 * state.balance[product] / aum, 0)
     since_moved = month.number - state.salary_moved_month
     moved = (state.salary_moved_month > 0) & (since_moved >= 1) & (since_moved <= 6)
+    is_manager_new = (state.manager_changed_day > 0) & (state.manager_changed_day >= first - 90)
     years = np.maximum(first - state.people.joined_day, 0) / 365.25
     return {
         "unanswered_complaint": (complaint | answered_late).astype(float),
         "rate_gap": gap,
         "salary_moved": moved.astype(float),
         "wallet_outflow": state.wallet_share,
+        "manager_change": is_manager_new.astype(float),
         "tenure": np.log1p(years),
         "products": state.is_open.sum(axis=0) - 1.0,
         "loyalty": state.people.loyalty,

@@ -80,6 +80,8 @@ class Ledger:
         self.state = state
         self.month = month
         self.average_aum: FloatArray = state.aum().astype(float)
+        #: Day on which a customer closed the demand account this month; 0 for the others.
+        self.closing_day: IntegerArray = np.zeros(len(state), np.int64)
 
     def post(self, posting: Posting, rows: IntegerArray, product: int, amount: IntegerArray, day: Days) -> None:
         """Book an amount on one account of each row.
@@ -113,8 +115,10 @@ class Ledger:
 
     def close(self, rows: IntegerArray, product: int, day: Days, reason: str) -> None:
         """Close an account of each row; its balance must be zero."""
-        del day, reason
+        del reason
         self.state.is_open[product, rows] = False
+        if product == CURRENT:
+            self.closing_day[rows] = self.month.first_day + np.asarray(day)
 
     def change_account(self, rows: IntegerArray, product: int, day: Days) -> None:
         """Note that an account's attributes changed."""
@@ -127,6 +131,9 @@ class Ledger:
 
     def complain(self, rows: IntegerArray, day: Days, is_answer: bool) -> None:
         """Note that a complaint is made, or answered."""
+
+    def assign(self, rows: IntegerArray, until: IntegerArray | int, reason: int, updated: IntegerArray) -> None:
+        """Note that the managers who stand in the state begin (`until` is 0) or end to look after customers."""
 
 
 @dataclass
@@ -177,6 +184,7 @@ class RecordingLedger(Ledger):
         self.postings = Columns()
         self.accounts = Columns()
         self.customers = Columns()
+        self.assignments = Columns()
         # A month without complaints has a file too, with no row in it.
         self.complaints = Columns()
         none = np.empty(0, np.int64)
@@ -266,6 +274,21 @@ class RecordingLedger(Ledger):
                 answer_day=self.month.first_day + np.asarray(day, np.int64) if is_answer else 0,
                 is_slow=self.state.is_complaint_slow[rows],
             )
+
+    def assign(self, rows: IntegerArray, until: IntegerArray | int, reason: int, updated: IntegerArray) -> None:
+        """Keep a version of assignments."""
+        state = self.state
+        self.assignments.add(
+            len(rows),
+            row=rows,
+            place=state.manager_place[rows],
+            holder=state.manager_holder[rows],
+            since=state.manager_since[rows],
+            agreed=state.manager_agreed[rows],
+            until=until,
+            reason=reason,
+            updated=updated,
+        )
 
 
 def is_salary_paid(state: State, product: int, rows: IntegerArray) -> npt.NDArray[np.bool_]:

@@ -242,6 +242,9 @@ class Hazard:
     salary_moved: float = 1.8
     #: Share of what leaves that goes to wallets and money funds, smoothed over some 4 months (0 to 1; x 4 from 0 to 1).
     wallet_outflow: float = 1.4
+    #: Another manager took over in the last 3 months. Loyalty that is owed to a person goes with him (Palmatier, Scheer
+    #: and Steenkamp 2007); how much is assumed: less than a grievance, odds x 2.
+    manager_change: float = 0.7
     #: ln(1 + years with the bank): habit; two thirds of newcomers' hazard after 3 years.
     tenure: float = -0.30
     #: Each product beside the demand account raises the cost of switching (x 0.74).

@@ -39,7 +39,7 @@ _STYLE: dict[Any, Any] = {
     "axes.titlesize": 10,
 }
 #: Drivers that are there or not; the others are shown by thirds.
-_EVENTS = ("unanswered_complaint", "salary_moved")
+_EVENTS = ("unanswered_complaint", "salary_moved", "manager_change")
 _LEVELS = ("rate_gap", "wallet_outflow", "tenure", "products", "loyalty")
 
 

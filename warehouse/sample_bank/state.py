@@ -76,6 +76,13 @@ class State:
     last_act_day: IntegerArray
     average_aum: FloatArray
     aum_before: IntegerArray
+    #: Who looks after a customer: place (-1 for nobody) and holder of `Staff`, since when, agreed by the customer when.
+    manager_place: IntegerArray
+    manager_holder: IntegerArray
+    manager_since: IntegerArray
+    manager_agreed: IntegerArray
+    #: Day on which another manager took over.
+    manager_changed_day: IntegerArray
 
     def __len__(self) -> int:
         return len(self.mode)
@@ -232,6 +239,11 @@ def opening_state(people: Population, start: int, seed: int, market: Market) -> 
         last_act_day=np.where(is_old, eve - draws.integer("last act", 30), 0),
         average_aum=np.zeros((REMEMBERED_MONTHS, size)),
         aum_before=zeros(),
+        manager_place=np.full(size, -1, np.int64),
+        manager_holder=zeros(),
+        manager_since=zeros(),
+        manager_agreed=zeros(),
+        manager_changed_day=zeros(),
     )
     # The demand account comes with the customer; who is asleep holds nothing beside it but small change.
     state.is_open[CURRENT] = is_old

@@ -28,6 +28,34 @@ def write_bytes(path: Path, content: bytes) -> None:
     move(temporary, path)
 
 
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that is not there yet, mode 0600; nothing is left of it if that fails.
+
+    Raises
+    ------
+    UserError
+        If it is there, or cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as handle:
+                handle.write(content)
+                handle.flush()
+                os.fsync(handle.fileno())
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UserError(
+            "the file cannot be written",
+            where=str(path),
+            found=error.strerror or type(error).__name__,
+            valid="a new file in a folder that this user may write",
+            next_step="name another file; one that is there is never replaced",
+        ) from error
+
+
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Replace a JSON file in one step, mode 0600."""
     write_bytes(path, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
