@@ -139,8 +139,11 @@ def test_what_was_typed_to_get_past_a_form_brings_nobody_together() -> None:
 
 
 def test_an_old_number_of_fifteen_digits_is_the_new_one_of_eighteen() -> None:
-    old = other(id_number="990000800101123", name="李四", **dict.fromkeys(("born_on", "mobile", "email", "address")))
-    assert linked(PERSON, old) == [(1, 2, linking.SAME_DOCUMENT)]
+    unsaid = dict.fromkeys(("born_on", "mobile", "email", "address"))
+    # the worked example of GB 11643-1999
+    new, old = {"id_number": "11010519491231002x"}, {"id_number": "110105491231002", "name": "李四"} | unsaid
+    assert linked(PERSON | new, other(**old)) == [(1, 2, linking.SAME_DOCUMENT)]
+    assert linked(PERSON | {"id_number": "110105194912310021"}, other(**old)) == []
 
 
 def test_firms_are_one_by_registration_number_or_by_the_name_without_its_legal_form() -> None:

@@ -177,13 +177,17 @@ def _normalise(inside: duckdb.DuckDBPyConnection) -> None:
                 -- a number of one digit repeated was typed to get past a form
                 case when length(number) >= 5 and replace(number, left(number, 1), '') <> '' then number end
                     as document,
+                concat(left(number, 6), '19', substr(number, 7, 9)) as seventeen,
                 regexp_replace(digits, '^(00)?86(1[0-9]{{10}})$', '\\2') as telephone
             from stated
         )
 
         select
-            row_number() over (order by c.record, c.known_on, c.name, document, telephone, email, address, c.born_on)
-                as node,
+            row_number() over (
+                order by
+                    c.record, c.known_on,
+                    hash(c.name, c.document, c.telephone, c.email, c.address, c.born_on, c.id_type, c.party_type)
+            ) as node,
             c.record,
             c.known_on,
             c.party_type,
@@ -193,12 +197,10 @@ def _normalise(inside: duckdb.DuckDBPyConnection) -> None:
             n.sound_sorted,
             n.initials,
             strftime(c.born_on, '%Y%m%d') as born,
-            -- the identity card's number without its check digit; of fifteen digits the century was left out
+            -- an identity card's number of fifteen digits lacks the century and the check digit
             case
-                when c.party_type <> 'personal' then c.document
-                when regexp_full_match(c.document, '[0-9]{{17}}[0-9X]') then left(c.document, 17)
-                when regexp_full_match(c.document, '[0-9]{{15}}')
-                    then concat(left(c.document, 6), '19', substr(c.document, 7, 9))
+                when c.party_type = 'personal' and regexp_full_match(c.document, '[0-9]{{15}}')
+                    then concat(seventeen, {_check_digit("seventeen")})
                 else c.document
             end as document,
             case
@@ -222,8 +224,18 @@ def _normalise(inside: duckdb.DuckDBPyConnection) -> None:
         inside.execute(f"drop table {table}")
 
 
+def _check_digit(sql: str) -> str:
+    """Last character of an identity card's number, of the seventeen digits before it (GB 11643-1999)."""
+    weighted = " + ".join(
+        f"cast(substr({sql}, {place}, 1) as integer) * {2 ** (18 - place) % 11}" for place in range(1, 18)
+    )
+    return f"substr('10X98765432', ({weighted}) % 11 + 1, 1)"
+
+
 def _narrow(sql: str) -> str:
-    return f"translate({sql}, {quote_text(_WIDE)}, {quote_text(_NARROW)})"
+    # `translate` makes its table for every row: only where there is something to translate.
+    translated = f"translate({sql}, {quote_text(_WIDE)}, {quote_text(_NARROW)})"
+    return f"case when regexp_matches({sql}, '[{_WIDE[0]}-{_WIDE[-1]}]') then {translated} else {sql} end"
 
 
 #: By what records are brought together to be compared: each equal key is a block.
