@@ -123,6 +123,7 @@ def test_the_same_person_is_found_whatever_a_system_got_wrong(said: dict[str, An
         # twins
         {"id_number": None, "name": "王小红"},
         {"id_number": "990000198001019999"},
+        {"name": "赵四", "id_number": "990000198001011235"},
         # strangers of one name and birthday
         {"id_number": None, "mobile": "15499999999", "email": "two@example.invalid", "address": "上海范例街9号"},
         FORGOTTEN,

@@ -158,7 +158,8 @@ def _by_model(inside: duckdb.DuckDBPyConnection, model: Model) -> pa.Table:
         from {table} as p
         inner join candidate as l on p.node_l = l.node
         inner join candidate as r on p.node_r = r.node
-        where {_NO_OTHER_CARD} and coalesce({_NOT_TWINS}, true)
+        -- another name is another person of the household, unless the document says otherwise: that is a rule
+        where p.gamma_name <> 0 and {_NO_OTHER_CARD} and coalesce({_NOT_TWINS}, true)
         """
         )
         .to_arrow_table()
