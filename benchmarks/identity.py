@@ -103,7 +103,7 @@ def bare_splink(inside_of: Path, bank: Bank, home: Home) -> float:
         open_warehouse(inside_of, bank.settings.resources, home.temporary) as connection,
         values.walls(home, bank) as inside,
     ):
-        identity._Assignment(connection, home, bank, read_model(SHIPPED), "benchmark").number_records()
+        values.number_records(connection)
         values.gather(connection, inside, home, bank, who="benchmark")
         inside.execute(
             "create table whole as select *, "

@@ -36,7 +36,7 @@ from warehouse.sources.specification import LookupSpec, SelectSpec, SourceSpec, 
 from warehouse.tombstones import NOBODY, Tombstones
 
 #: Raised when the form of raw or bookkeeping changes: an older warehouse file is then built anew.
-LAYOUT = 1
+LAYOUT = 2
 #: Delivery of the constant rows that stand in the mapping itself.
 CONSTANT_ROWS = "mapping"
 _DELIVERIES = "temp.registered_delivery"

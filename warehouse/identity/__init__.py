@@ -158,7 +158,7 @@ class _Assignment:
         self.who = who
 
     def run(self, landed: list[dict[str, Any]], published: pa.Table) -> int:
-        count = self.number_records()
+        count = values.number_records(self.connection)
         found, cards = self.compare() if count else (LINKS.empty_table(), [])
         self.connection.register("published_arrow", published)
         persons = self.resolve(landed, found, cards)
@@ -170,41 +170,6 @@ class _Assignment:
         self.connection.unregister("published_arrow")
         self.connection.execute("drop table temp.numbered_record")
         return count
-
-    def number_records(self) -> int:
-        """Number the records in the order in which they were known: the first of a person is the one it goes by."""
-        self.connection.execute(
-            """
-            create or replace temp table numbered_record as
-            with first_version as (
-                select record_id, source_system, source_customer_id, registered_on, known_on
-                from raw.customers
-                where operation = 'upsert'
-                qualify row_number() over (
-                    partition by source_system, source_customer_id order by known_on, source_row, row_hash
-                ) = 1
-            )
-
-            select
-                cast(row_number() over (order by known_on, registered_on nulls last, source_system, source_customer_id)
-                    as bigint) as record,
-                record_id,
-                source_system,
-                source_customer_id,
-                left(
-                    sha256(
-                        concat(
-                            coalesce(cast(registered_on as varchar), ''), '|', source_system, '|', source_customer_id
-                        )
-                    ),
-                    16
-                ) as own_id,
-                known_on
-            from first_version
-            """
-        )
-        (count,) = self.connection.execute("select count(*) from temp.numbered_record").fetchall()[0]
-        return int(count)
 
     def compare(self) -> tuple[pa.Table, list[tuple[int, int]]]:
         """Links between records, and pairs among those linked whose identity cards are two persons'."""

@@ -13,7 +13,7 @@ import duckdb
 from warehouse.database import open_warehouse
 from warehouse.errors import UserError
 from warehouse.home import Home
-from warehouse.identity import _Assignment, decisions, values
+from warehouse.identity import decisions, values
 from warehouse.identity.linking import linker, quietly
 from warehouse.identity.model import LEVELS, SHIPPED, Model, model_path, problem_of, read_model
 from warehouse.sources.bank import Bank
@@ -59,7 +59,7 @@ def train(home: Home, bank: Bank, *, seed: int, reason: str, who: str) -> Model:
         open_warehouse(home.warehouse, bank.settings.resources, home.temporary) as connection,
         values.walls(home, bank) as inside,
     ):
-        _Assignment(connection, home, bank, shipped, who).number_records()
+        values.number_records(connection)
         values.gather(connection, inside, home, bank, who=who)
         # One thread: sums of floats come out in one order.
         inside.execute("set threads = 1")

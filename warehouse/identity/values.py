@@ -67,6 +67,45 @@ def identifying_columns(connection: duckdb.DuckDBPyConnection, bank: Bank) -> di
     return {source: tuple(sorted(columns)) for source, columns in sorted(found.items())}
 
 
+def number_records(warehouse: duckdb.DuckDBPyConnection) -> int:
+    """Make `temp.numbered_record`: records in the order in which they were known; how many there are.
+
+    The first one of a person is the one the person goes by: `own_id` is the id it founds.
+    """
+    warehouse.execute(
+        """
+        create or replace temp table numbered_record as
+        with first_version as (
+            select record_id, source_system, source_customer_id, registered_on, known_on
+            from raw.customers
+            where operation = 'upsert'
+            qualify row_number() over (
+                partition by source_system, source_customer_id order by known_on, source_row, row_hash
+            ) = 1
+        )
+
+        select
+            cast(row_number() over (order by known_on, registered_on nulls last, source_system, source_customer_id)
+                as bigint) as record,
+            record_id,
+            source_system,
+            source_customer_id,
+            left(
+                sha256(
+                    concat(
+                        coalesce(cast(registered_on as varchar), ''), '|', source_system, '|', source_customer_id
+                    )
+                ),
+                16
+            ) as own_id,
+            known_on
+        from first_version
+        """
+    )
+    (count,) = warehouse.execute("select count(*) from temp.numbered_record").fetchall()[0]
+    return int(count)
+
+
 def gather(
     warehouse: duckdb.DuckDBPyConnection, inside: duckdb.DuckDBPyConnection, home: Home, bank: Bank, *, who: str
 ) -> None:
