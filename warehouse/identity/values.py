@@ -5,8 +5,10 @@ The database is in memory and spills into the folder of the vault. It knows reco
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 
@@ -17,7 +19,8 @@ from warehouse.sources.specification import quote_text
 from warehouse.vault import load_keys, read_sealed_rows, token_expression, use_key
 
 ROLE, PURPOSE = "identity", "identity_resolution"
-SPILL = "spill"
+#: Below the vault; nobody else spills there, so what a killed process left can be removed.
+SPILL = Path("spill") / "identity"
 #: Direct identifiers that records are compared by.
 IDENTIFIERS = ("name", "id_number", "mobile", "email", "address")
 #: 20 hex digits are 80 bits: among a hundred million values two tokens are alike with probability 4e-9.
@@ -35,7 +38,8 @@ def walls(home: Home, bank: Bank) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database inside the vault's walls: in memory, spilling into the vault, gone when it is closed."""
     settings = bank.settings.resources
     spill = home.vault / SPILL
-    spill.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.rmtree(spill, ignore_errors=True)
+    spill.mkdir(mode=0o700, parents=True)
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -49,6 +53,7 @@ def walls(home: Home, bank: Bank) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
+        shutil.rmtree(spill, ignore_errors=True)
 
 
 def identifying_columns(connection: duckdb.DuckDBPyConnection, bank: Bank) -> dict[str, tuple[str, ...]]:
