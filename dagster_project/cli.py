@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -104,7 +104,8 @@ def sample(
         list[str] | None, typer.Option("--format", help="parquet (the default) or csv; both if given twice.")
     ] = None,
     dirt: Annotated[
-        float | None, typer.Option(help="Share of rows with something wrong; needs --truth, which records them.")
+        float | None,
+        typer.Option(help="Share of the rows about customers with something wrong; needs --truth, which records it."),
     ] = None,
     truth: Annotated[Path | None, typer.Option(help="Folder for the truth the bank was made from.")] = None,
     days: Annotated[
@@ -136,7 +137,7 @@ def sample(
                 out,
                 customers=DEFAULT_CUSTOMERS if customers is None else customers,
                 months=24 if months is None else months,
-                start=parse_start(start or "2024-01-01"),
+                start=parse_start("2024-01-01" if start is None else start),
                 seed=1 if seed is None else seed,
                 formats=formats,
                 truth_dir=truth,
@@ -287,13 +288,20 @@ def quarantine_list() -> None:
 
 
 def user_of_process() -> str:
-    """Account of whoever gave the command, for the record of what was read and decided."""
-    return getpass.getuser()
+    """Account of whoever gave the command, for the record of what was read and decided.
+
+    It is the account of the process: names in the environment are whatever somebody writes there.
+    """
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # as in a container without an account of that number
+        return f"uid {number}"
 
 
 @vault.command("status")
 def vault_status() -> None:
-    """Show what the vault holds, by number, after opening its keys."""
+    """Show what the vault holds, by number, after opening every key and comparing every file with its manifest."""
     from warehouse.vault import KEY_VARIABLE, status  # noqa: PLC0415
 
     source = KEY_VARIABLE if KEY_VARIABLE in os.environ else "vault/master.key"
@@ -320,14 +328,16 @@ def vault_show(
     from warehouse.vault import read_clear  # noqa: PLC0415
 
     home = home_of_process()
+    bank = bank_in_force(home)
     values = read_clear(
         home,
-        bank_in_force(home).name,
+        bank.name,
         [record],
         purpose=purpose,
         role=role,
         who=user_of_process(),
         authority=authority,
+        mapping=bank.mapping,
     )
     table = Table("source", "known on", "row", "column", "value", box=None, pad_edge=False)
     for value in values:

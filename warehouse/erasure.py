@@ -34,9 +34,10 @@ from warehouse.release import list_releases
 from warehouse.sources.bank import Bank
 from warehouse.sources.queries import named_ids
 from warehouse.tombstones import ERASURES, hashed_ids, tombstones
-from warehouse.vault import KeyRing, VaultKeys, keys_path, load_keys, read_clear, sealed_path
-from warehouse.vault.files import append_line, locked, move, read_lines, write_json, write_parquet
+from warehouse.vault import KeyRing, VaultKeys, check_files, held_keys, keys_path, read_clear, sealed_path
+from warehouse.vault.files import append_line, move, read_lines, spill_folder, write_json, write_parquet
 from warehouse.vault.keys import key_files
+from warehouse.vault.manifests import Manifests
 from warehouse.vault.sealed import (
     BLOCK_VALUES,
     SEALED,
@@ -163,6 +164,9 @@ def plan(home: Home, bank: Bank, person_ids: Sequence[str], *, who: str) -> Eras
         values = read_clear(home, bank.name, record_ids, purpose=PURPOSE, role=ROLE, who=who)
         return [value.value for value in values]
 
+    with held_keys(home.vault) as keys:
+        # A file that cannot be rewritten is told before the erasure is stated: afterwards it has to be completed.
+        check_files(home, bank.name, keys, is_thorough=True)
     rows = find_rows(home, bank, person_ids, identifiers)
     held = legal_holds(home, bank.name)
     models = home.root / "models" / bank.name
@@ -239,7 +243,6 @@ def _now() -> str:
 def _state_erasure(home: Home, bank: Bank, planned: ErasurePlan, reason: str, who: str) -> None:
     rows, at = planned.rows, _now()
     identity = hashlib.sha256("\x1f".join([bank.name, at, *rows.person_ids]).encode()).hexdigest()[:16]
-    # Stated before the journal, so that a landing that comes in between leaves out what is to go.
     statement = {
         "erasure_id": identity,
         "bank": bank.name,
@@ -283,10 +286,9 @@ def complete(home: Home) -> dict[str, Any] | None:
             found=type(error).__name__,
             next_step="restore it from a backup, or delete it and erase again",
         ) from error
-    keys = load_keys(home.vault, may_create=False)
-    with locked(home.vault, exclusively=True):
+    with held_keys(home.vault, exclusively=True) as keys:
         certificate = _Erasure(home, keys, stated).run()
-        path.unlink()
+        path.unlink(missing_ok=True)
     return certificate
 
 
@@ -300,6 +302,7 @@ class _Erasure:
         self._bank: str = stated["bank"]
         self._id: str = stated["erasure_id"]
         self._ring = KeyRing(keys, home.vault, self._bank)
+        self._manifests = Manifests(home.vault, self._bank, keys.token)
         self._records = pa.array(stated["record_ids"], pa.string())
 
     def run(self) -> dict[str, Any]:
@@ -321,6 +324,7 @@ class _Erasure:
         for path in sorted((home.root / "models" / self._bank).glob("*/*/*.parquet")):
             self._drop_persons(path)
         self._remove_built()
+        self._manifests.settle()
         known = {line["erasure_id"]: line for line in read_lines(home.decisions / ERASURES)}
         if self._id in known:
             return known[self._id]
@@ -409,7 +413,8 @@ class _Erasure:
             return
         keys = self._ring.find([name for name, _ in blocks])
         kept, fresh = [table.filter(table["block"].is_null())], []
-        with duckdb.connect(":memory:") as connection:
+        spill = spill_folder(self._home.vault)
+        with duckdb.connect(":memory:", config={"temp_directory": spill}) as connection:
             use_key(connection, self._keys.token)
             connection.register("left_token", pa.table({"token": pa.array(sorted(tokens), pa.string())}))
             connection.register("gone", pa.table({"source_row": gone}))
@@ -441,7 +446,7 @@ class _Erasure:
         faults = table.filter(is_left).select(FAULTS.names).cast(FAULTS)
         left = [{"source_row": n, "raw": text} for n, text in records.items() if n not in gone]
         if not left:
-            path.unlink()
+            self._manifests.remove(path)
             return 0
         new = f"{entry.delivery_id}/quarantine-{self._id}/000001"
         content = pa.Table.from_pylist(left, schema=QUARANTINED_RECORDS)
@@ -455,8 +460,8 @@ class _Erasure:
         standing = pq.read_table(keys)
         names = pa.concat_arrays([key["name"].combine_chunks() for key in fresh])
         standing = standing.filter(pc.invert(pc.is_in(standing["name"], value_set=names)))
-        write_parquet(keys, pa.concat_tables([standing, *fresh]).replace_schema_metadata(self._ring.metadata))
-        write_parquet(path, table)
+        self._manifests.replace(keys, pa.concat_tables([standing, *fresh]).replace_schema_metadata(self._ring.metadata))
+        self._manifests.replace(path, table)
 
     def _forget_unused(self, entry: LedgerEntry) -> None:
         """Destroy the keys of blocks that are in no file any more."""
@@ -474,13 +479,13 @@ class _Erasure:
         is_used = pc.is_in(table["name"], value_set=pa.array(used, pa.string()))
         left = table.filter(pc.or_(is_used, pc.equal(pc.utf8_length(table["name"]), 64)))
         if left.num_rows < table.num_rows:
-            write_parquet(keys, left.replace_schema_metadata(self._ring.metadata))
+            self._manifests.replace(keys, left.replace_schema_metadata(self._ring.metadata))
 
     def _drop(self, entry: LedgerEntry) -> None:
         """Remove the files of a delivery that is no longer in force; its ledger entry stays."""
         entry.parquet_path(self._home.landing).unlink(missing_ok=True)
-        sealed_path(self._home.vault, self._bank, entry.delivery_id).unlink(missing_ok=True)
-        quarantine_path(self._home.quarantine, self._bank, entry.delivery_id).unlink(missing_ok=True)
+        self._manifests.remove(sealed_path(self._home.vault, self._bank, entry.delivery_id))
+        self._manifests.remove(quarantine_path(self._home.quarantine, self._bank, entry.delivery_id))
         self._forget_unused(entry)
 
     def _drop_records(self, path: Path) -> None:
@@ -489,13 +494,14 @@ class _Erasure:
         if not pc.any(pc.is_in(ids, value_set=self._records)).as_py():
             return
         table = read_sealed(path)
-        write_parquet(path, table.filter(pc.invert(pc.is_in(table["record_id"], value_set=self._records))))
+        self._manifests.replace(path, table.filter(pc.invert(pc.is_in(table["record_id"], value_set=self._records))))
 
     def _destroy_keys(self, path: Path) -> None:
         table = pq.read_table(path)
         is_theirs = pc.is_in(table["name"], value_set=self._records)
         if pc.any(is_theirs).as_py():
-            write_parquet(path, table.filter(pc.invert(is_theirs)).replace_schema_metadata(table.schema.metadata))
+            left = table.filter(pc.invert(is_theirs)).replace_schema_metadata(table.schema.metadata)
+            self._manifests.replace(path, left)
 
     def _drop_persons(self, path: Path) -> None:
         """Take the persons' rows out of what a miner kept beside a model."""

@@ -25,7 +25,7 @@ from warehouse.ledger import LedgerEntry, in_force, read_ledger
 from warehouse.quarantine import quarantine_path, quarantined_records
 from warehouse.sources.bank import Bank
 from warehouse.sources.specification import quote_name, quote_text
-from warehouse.vault.keys import KeyRing, load_keys
+from warehouse.vault.keys import KeyRing, held_keys
 
 #: A value that by itself says who is meant: a number of a document, of a telephone or account, an e-mail address. A
 #: name or an address may be another person's too.
@@ -370,26 +370,27 @@ def _quarantined_rows(  # noqa: PLR0917
     """
     if not any(entry.rows_quarantined for entry in current):
         return {}, {}
-    ring = KeyRing(load_keys(home.vault, may_create=False), home.vault, bank.name)
     own, found, perhaps = set(record_ids), {}, {}
     field_of = re.compile(r"[^0-9A-Za-z_.\-]+")
-    for entry in current:
-        path = quarantine_path(home.quarantine, bank.name, entry.delivery_id)
-        if not entry.rows_quarantined or not path.is_file():
-            continue
-        faults = pq.read_table(path, columns=["source_row", "record_id"]).to_pylist()
-        numbers = {row["source_row"] for row in faults if row["record_id"] in own}
-        named = {row["source_row"] for row in faults if row["record_id"] in named_records}
-        seeming = set()
-        for number, text in quarantined_records(ring, bank.name, path).items():
-            if number in named or number in numbers:
+    with held_keys(home.vault) as keys:
+        ring = KeyRing(keys, home.vault, bank.name)
+        for entry in current:
+            path = quarantine_path(home.quarantine, bank.name, entry.delivery_id)
+            if not entry.rows_quarantined or not path.is_file():
                 continue
-            held = [value for value in values if value in text]
-            is_telling = len(held) >= _TWO_VALUES or any(_TELLING.fullmatch(value) for value in held)
-            if is_telling or source_ids & set(field_of.split(text)):
-                seeming.add(number)
-        if numbers:
-            found[entry.delivery_id] = frozenset(numbers)
-        if seeming:
-            perhaps[entry.delivery_id] = frozenset(seeming)
+            faults = pq.read_table(path, columns=["source_row", "record_id"]).to_pylist()
+            numbers = {row["source_row"] for row in faults if row["record_id"] in own}
+            named = {row["source_row"] for row in faults if row["record_id"] in named_records}
+            seeming = set()
+            for number, text in quarantined_records(ring, bank.name, path).items():
+                if number in named or number in numbers:
+                    continue
+                held = [value for value in values if value in text]
+                is_telling = len(held) >= _TWO_VALUES or any(_TELLING.fullmatch(value) for value in held)
+                if is_telling or source_ids & set(field_of.split(text)):
+                    seeming.add(number)
+            if numbers:
+                found[entry.delivery_id] = frozenset(numbers)
+            if seeming:
+                perhaps[entry.delivery_id] = frozenset(seeming)
     return found, perhaps

@@ -68,10 +68,7 @@ def test_days_with_dirt_that_can_be_repaired_end_as_the_clean_bank(tmp_path: Pat
         "duplicate", "late", "correction", "delete", "column_added", "column_retyped",
     }  # fmt: skip
     for name, source in (("clean", "sample"), ("dirty", str(tmp_path / "dirty" / "mapping"))):
-        outcome = mainbank(
-            tmp_path / f"home of {name}", "run", "--source", source, "--data", str(tmp_path / name),
-            MAINBANK_VAULT_KEY="ab" * 32,
-        )  # fmt: skip
+        outcome = mainbank(tmp_path / f"home of {name}", "run", "--source", source, "--data", str(tmp_path / name))
         assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     found = differences(tmp_path / "home of clean", tmp_path / "home of dirty")
     assert len(found) > 10

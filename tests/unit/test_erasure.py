@@ -28,7 +28,7 @@ from warehouse.ledger import LedgerEntry, read_ledger
 from warehouse.registration import register
 from warehouse.sources.bank import Bank, load_bank
 from warehouse.tombstones import tombstones
-from warehouse.vault import sealed_path
+from warehouse.vault import keys_path, sealed_path, status
 from warehouse.vault.files import write_new
 
 AS_OF = date(2026, 1, 1)
@@ -473,6 +473,7 @@ def test_the_power_may_fail_at_any_step_of_an_erasure(
         assert (cut.home.decisions / "erasures.jsonl").read_text() == certificate, step
         found = {k: v for k, v in contents(cut.home).items() if "warehouse" not in k and "history" not in k}
         assert found == expected, step
+        status(cut.home, "")
         shutil.rmtree(cut.folder)
 
 
@@ -493,3 +494,79 @@ def test_the_export_gives_all_that_is_held_readable_and_is_recorded(bank: Instal
     assert (line["purpose"], line["is_allowed"]) == ("access_request", True)
     with pytest.raises(UserError, match="refused"):
         export_person(bank.home, bank.bank, person, purpose="curiosity", role="customer_request", who="tester")
+
+
+def test_a_hold_behind_a_torn_line_still_blocks_erasure(bank: Installation) -> None:
+    person = bank.person("1")
+    bank.home.decisions.mkdir(exist_ok=True)
+    (bank.home.decisions / "legal_holds.jsonl").write_text('{"action": "hold", "ba')
+    erasure.set_hold(bank.home, bank.bank, person, reason="case 7", who="court", is_release=False)
+    with pytest.raises(UserError, match="legal hold blocks"):
+        erasure.erase(bank.home, bank.bank, [person], reason="asked", who="tester")
+
+
+def test_a_certificate_behind_a_torn_line_still_keeps_the_person_out(bank: Installation) -> None:
+    bank.home.decisions.mkdir(exist_ok=True)
+    (bank.home.decisions / "erasures.jsonl").write_text('{"accounts": ["01')
+    certificate = bank.erase("1")
+    assert tombstones(bank.home, "small").record_ids == frozenset(certificate["record_ids"])
+
+
+@pytest.mark.parametrize("what", ["values", "keys", "quarantine", "gone"])
+def test_a_damaged_file_is_told_before_an_erasure_is_stated(what: str, bank: Installation) -> None:
+    delivery = bank.entry("person").delivery_id
+    path = {
+        "keys": keys_path(bank.home.vault, "small", delivery),
+        "quarantine": bank.home.quarantine / "small" / f"{delivery}.parquet",
+    }.get(what, sealed_path(bank.home.vault, "small", delivery))
+    content, before = path.read_bytes(), contents(bank.home)
+    if what == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"not whole|is gone") as raised:
+        bank.erase("1")
+    assert str(path) in str(raised.value)
+    assert not (bank.home.vault / "erasure.json").exists()
+    path.write_bytes(content)
+    assert contents(bank.home) == before | {"tmp/run.lock": b""}
+    assert bank.erase("1")
+
+
+def test_after_an_erasure_every_file_is_what_its_manifest_says(bank: Installation) -> None:
+    before = status(bank.home, "")
+    write_data(bank.folder / "data", {"person.csv": PEOPLE["person.csv"].replace("calls at night", "calls at noon")})
+    bank.run()
+    bank.erase("1", "10003")
+    after = status(bank.home, "")
+    assert (before.records, after.records) == (4, 2)
+    path = sealed_path(bank.home.vault, "small", bank.entry("person").delivery_id)
+    path.unlink()
+    with pytest.raises(UserError, match="is gone"):
+        status(bank.home, "")
+
+
+def test_values_are_sealed_anew_inside_the_vault(bank: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders: list[str | None] = []
+    honest = duckdb.connect
+
+    def connect(path: str = ":memory:", **options: Any) -> duckdb.DuckDBPyConnection:
+        if path == ":memory:":
+            folders.append(options.get("config", {}).get("temp_directory"))
+        return honest(path, **options)
+
+    persons, loaded = [bank.person("1")], bank.bank
+    monkeypatch.setattr(duckdb, "connect", connect)
+    erasure.erase(bank.home, loaded, persons, reason="asked", who="tester")
+    # Rows are found by pseudonyms, outside the walls.
+    inside = [Path(str(folder)).parent for folder in folders if str(folder) != str(bank.home.temporary)]
+    assert len(inside) > 2
+    assert set(inside) == {bank.home.vault / "spill"}
+
+
+def test_what_a_killed_process_spilled_is_swept_by_an_erasure(bank: Installation) -> None:
+    left = bank.home.vault / "spill" / "0123" / "duckdb_temp_storage_S32K-0.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_text("Zhang Sanfeng")
+    bank.erase("1")
+    assert not left.exists()

@@ -480,7 +480,7 @@ class TestManifest:
         assert manifest["customers"] == 600
         assert manifest["start"] == "2024-11-01"
         assert manifest["rows"] == dict(sorted(bank.rows.items()))
-        assert set(manifest) == {"customers", "months", "start", "seed", "slice", "rows"}
+        assert set(manifest) == {"customers", "months", "start", "seed", "slice", "rows", "version", "parameters"}
 
     def test_progress_is_told_month_by_month(self, tmp_path: Path) -> None:
         told: list[tuple[int, int]] = []

@@ -60,6 +60,7 @@ def test_dirt_by_rate_is_recorded_in_the_truth(tmp_path: Path) -> None:
         (["--start", "2024-02-30"], "where: start"),
         (["--start", "2024-01-15"], "where: start"),
         (["--start", "yesterday"], "where: start"),
+        (["--start", ""], "where: start"),
         (["--format", "xlsx"], "valid: parquet, csv"),
         (["--dirt", "2", "--format", "csv"], "where: dirt"),
         (["--dirt", "-1", "--format", "csv"], "where: dirt"),

@@ -5,22 +5,19 @@ The database is in memory and spills into the folder of the vault. It knows reco
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from warehouse.home import Home
 from warehouse.sources.bank import Bank
-from warehouse.sources.expressions import parse_expression
 from warehouse.sources.specification import quote_text
-from warehouse.vault import load_keys, read_sealed_rows, token_expression, use_key
+from warehouse.vault import held_keys, read_sealed_values, token_expression, use_key
+from warehouse.vault.files import spill_folder
 
 ROLE, PURPOSE = "identity", "identity_resolution"
-#: Below the vault; nobody else spills there, so what a killed process left can be removed.
-SPILL = Path("spill") / "identity"
 #: Direct identifiers that records are compared by.
 IDENTIFIERS = ("name", "id_number", "mobile", "email", "address")
 #: 20 hex digits are 80 bits: among a hundred million values two tokens are alike with probability 4e-9.
@@ -35,41 +32,25 @@ MOST_RECORDS_OF_A_VALUE = 50
 
 @contextmanager
 def walls(home: Home, bank: Bank) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database inside the vault's walls: in memory, spilling into the vault, gone when it is closed."""
+    """A database inside the vault's walls: in memory, spilling into the vault, gone when it is closed.
+
+    The vault is held meanwhile: nobody exchanges its keys, erases, or takes the spill for a leftover.
+    """
     settings = bank.settings.resources
-    spill = home.vault / SPILL
-    shutil.rmtree(spill, ignore_errors=True)
-    spill.mkdir(mode=0o700, parents=True)
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "memory_limit": settings.memory_limit,
-            "threads": settings.threads,
-            "temp_directory": str(spill),
-            "preserve_insertion_order": False,
-        },
-    )
-    try:
+    with (
+        held_keys(home.vault) as keys,
+        duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": settings.memory_limit,
+                "threads": settings.threads,
+                "temp_directory": spill_folder(home.vault),
+                "preserve_insertion_order": False,
+            },
+        ) as connection,
+    ):
+        use_key(connection, keys.token)
         yield connection
-    finally:
-        connection.close()
-        shutil.rmtree(spill, ignore_errors=True)
-
-
-def identifying_columns(connection: duckdb.DuckDBPyConnection, bank: Bank) -> dict[str, tuple[str, ...]]:
-    """By source, its columns that the identifiers of customers come from."""
-    found: dict[str, set[str]] = {}
-    table = bank.mapping.tables.get("customers")
-    for select in table.selects if table else ():
-        lookups = {lookup.name: lookup.source for lookup in select.lookups}
-        for name, value in select.columns:
-            if name not in IDENTIFIERS or not isinstance(value, str) or select.source is None:
-                continue
-            # The mapping is valid: an identifying column is the bare name of a column, its own or a lookup's.
-            for reference in parse_expression(connection, value).references:
-                source = lookups[reference[0]] if len(reference) > 1 else select.source
-                found.setdefault(source, set()).add(reference[-1])
-    return {source: tuple(sorted(columns)) for source, columns in sorted(found.items())}
 
 
 def number_records(warehouse: duckdb.DuckDBPyConnection) -> int:
@@ -147,30 +128,13 @@ def gather(
 
 def _read_values(inside: duckdb.DuckDBPyConnection, home: Home, bank: Bank, who: str) -> None:
     """Make table `clear`: value by token. Tokens join them to the contract's columns, whatever the mapping does."""
-    columns = identifying_columns(inside, bank)
     inside.execute("create table clear (token varchar, value varchar)")
-    if not columns:
-        return
-    use_key(inside, load_keys(home.vault, may_create=False).token)
-    rows = read_sealed_rows(home, bank.name, list(columns), purpose=PURPOSE, role=ROLE, who=who)
-    for source, table in rows:
-        paths = ", ".join(quote_text('$."' + name.replace('"', '\\"') + '"') for name in columns[source])
-        inside.register("sealed_row", table)
+    for values in read_sealed_values(home, bank.name, bank.mapping, purpose=PURPOSE, role=ROLE, who=who):
+        inside.register("sealed_value", pa.table({"value": values}))
         inside.execute(
-            f"""
-            insert into clear
-            with value as (
-                select distinct unnest(json_extract_string(decode(payload), [{paths}])) as value
-                from sealed_row
-                where payload is not null
-            )
-
-            select left({token_expression("value")}, {_TOKEN_DIGITS}), value
-            from value
-            where value is not null
-            """
+            f"insert into clear select left({token_expression('value')}, {_TOKEN_DIGITS}), value from sealed_value"
         )
-        inside.unregister("sealed_row")
+        inside.unregister("sealed_value")
     # Values of one token differ by blanks at most.
     inside.execute("create or replace table clear as select token, min(value) as value from clear group by token")
 

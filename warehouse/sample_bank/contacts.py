@@ -72,7 +72,7 @@ class Contacts:
         self._staff, self._market, self._seed, self._parameters = staff, market, seed, parameters
         #: Position of the trigger in `CONTACT_TRIGGERS` by customer; -1 for none.
         self.planned = np.empty(0, np.int64)
-        self._is_managed = np.empty(0, np.bool_)
+        self._place_before = np.empty(0, np.int64)
 
     def plan(self, block: State, month: Month, arrears: Arrears) -> None:
         """Make the list of a month from what is known on its eve, where the block stands."""
@@ -110,7 +110,7 @@ class Contacts:
             )
             share = np.where(managed[rows], trigger.managed, trigger.others)
             self.planned[rows[draws.happens(trigger.name, share, rows)]] = position
-        self._is_managed = managed
+        self._place_before = block.manager_place.copy()
 
     def carry_out(self, block: State, month: Month, closed: IntegerArray) -> tuple[pa.Table, pa.Table]:
         """Rows of a month, and their truth: how likely a response was with the contact and without it.
@@ -136,7 +136,10 @@ class Contacts:
         without, contacted = chance(base), chance(base + _EFFECTS[trigger])
         responds = draws.uniform("responds", kept) < np.where(control, without, contacted)
 
-        managed = self._is_managed[rows]
+        # Who has a manager when the list is made is contacted by the one in charge on that day.
+        managed = self._place_before[rows] >= 0
+        is_handed_over = (block.manager_place[rows] >= 0) & (block.manager_since[rows] <= day)
+        in_charge = np.where(is_handed_over, block.manager_place[rows], self._place_before[rows])
         position = draws.uniform("channel", kept)
         calls, apps = further.manager_channels
         messages, notes = further.message_channels
@@ -146,8 +149,8 @@ class Contacts:
         channel = np.where(managed, by_manager, np.where(needs_voice, _CALL, by_message))
         personal = np.isin(channel, (_CALL, _VISIT))
         place = np.where(
-            managed & (block.manager_place[rows] >= 0),
-            block.manager_place[rows],
+            managed,
+            in_charge,
             np.where(personal, self._staff.lobby_place(people.branch[rows]), -1),
         )
         holder = self._staff.holder(np.maximum(place, 0), day)

@@ -16,9 +16,10 @@ from warehouse.sample_bank.columns import booleans, digits, nothing, strings, ti
 from warehouse.sample_bank.customers import UTC_OFFSET_SECONDS, customer_ids, customers_table, has_right_check_digit
 from warehouse.sample_bank.parameters import Parameters
 from warehouse.sample_bank.population import Population
-from warehouse.sample_bank.random_numbers import BooleanArray, Draws, IntegerArray
+from warehouse.sample_bank.random_numbers import BooleanArray, Draws, IntegerArray, keyed_bijection
 
 SYSTEMS = ("card", "crm")
+_FIRST_ID = 10_000_000_000
 #: Characters that are taken for each other because they sound or look alike.
 _ALIKE = str.maketrans(
     "王张陈杨黄周徐朱何林梁许曹伟强军磊勇杰涛超明芳娜敏静丽艳娟霞秀英玲燕",
@@ -66,7 +67,8 @@ def customers_elsewhere_tables(
     recorded = people.joined_day[place] * 86_400 + 8 * 3600
     # A system takes up to 200 days to hear of a customer.
     recorded += (draws.uniform("recorded", place, which) * 200 * 86_400).astype(np.int64)
-    order = np.lexsort((which, place))
+    # Not in the order of the customers, who would be found by it.
+    order = np.lexsort((draws.uniform("order", place, which), recorded))
     order = order[recorded[order] < (last_day + 1) * 86_400]
     place, which, recorded = place[order], which[order], recorded[order]
     is_relative = which == 2
@@ -89,9 +91,13 @@ def customers_elsewhere_tables(
     )
     own = customers_table(people, seed, place, np.zeros(size, np.bool_), recorded)
     numbers = people.number[place]
-    # Ids of a system follow from the customer's, in an order that is not the core's.
-    scrambled = (numbers * 3 + which // 2) * 7_919 % 1_000_000_007 + 2_000_000_000
-    ids = digits(scrambled * 10 + systems)
+    numbered = np.zeros(size, np.int64)
+    for position, name in enumerate(SYSTEMS):
+        of_system = np.flatnonzero(systems == position)
+        # What tells records apart here must tell nobody outside who is whom: a relative is numbered like anybody else.
+        distinct = numbers[of_system] * 2 + is_relative[of_system]
+        numbered[of_system] = keyed_bijection(seed, f"ids of {name}", distinct)
+    ids = digits(numbered + _FIRST_ID)
     columns = {name: own.column(name) for name in own.column_names}
     columns["source_system"] = strings(SYSTEMS, systems)
     columns["source_customer_id"] = ids

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from warehouse.sample_bank.dates import Month
+from warehouse.sample_bank.dates import Month, is_working_day
 from warehouse.sample_bank.random_numbers import BooleanArray, Draws, FloatArray, IntegerArray
 
 
 def working_days(month: Month) -> BooleanArray:
-    """Whether each day of a month is a working day: no weekend, not in the week of the Chinese New Year.
+    """Whether each day of a month is a working day: no weekend and no public holiday.
 
     Examples
     --------
     >>> int(working_days(Month(2024 * 12 + 5)).sum())
     20
     """
-    # 1970-01-01 was a Thursday.
-    weekday = (month.first_day + np.arange(month.days) + 3) % 7
-    works: BooleanArray = weekday < 5
-    festival = month.spring_festival
-    if festival is not None:
-        works[max(festival - 1, 0) : festival + 7] = False
-    return works
+    return np.array([is_working_day(day) for day in range(month.first_day, month.last_day + 1)])
 
 
 def daily_path(

@@ -40,6 +40,8 @@ from warehouse.sample_bank.simulation import BankSettings
 from warehouse.sample_bank.table_shapes import TableShape, shape_of
 
 FAULTS_FOLDER = "faults"
+#: Name of the record of the initial load's faults.
+INITIAL = "initial"
 MOST_DAYS = 3660
 #: Below the folder of a day: keys of rows that are deleted.
 _DELETES = "deletes"
@@ -80,6 +82,41 @@ class KnownBank:
         return _last_day(self.settings.all_months[-1])
 
 
+def read_manifest(path: Path) -> dict[str, Any]:
+    """A manifest as it was written.
+
+    Raises
+    ------
+    UserError
+        It is not there, or is none.
+    """
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(
+            "there is no sample bank that could go on",
+            where=str(path.parent),
+            found=f"no {path.name}",
+            valid="a folder that `mainbank sample --out` has written",
+            next_step="write the bank first, without --days",
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(path, f"{type(error).__name__}: {error}") from error
+    if not isinstance(manifest, dict):
+        raise _damaged(path, f"{type(manifest).__name__}, no mapping")
+    return manifest
+
+
+def _damaged(path: Path, found: str) -> UserError:
+    return UserError(
+        "the manifest of the sample bank cannot be read",
+        where=str(path),
+        found=found,
+        valid="as `mainbank sample` wrote it",
+        next_step="write the bank again",
+    )
+
+
 def read_bank(folder: Path, parameters: Parameters = DEFAULT_PARAMETERS) -> KnownBank:
     """What the manifest of a bank's folder says.
 
@@ -89,39 +126,55 @@ def read_bank(folder: Path, parameters: Parameters = DEFAULT_PARAMETERS) -> Know
         There is no sample bank in the folder, or its manifest is none.
     """
     path = folder / MANIFEST
+    manifest = read_manifest(path)
+    formats = tuple(name for name in FORMATS if any(folder.glob(f"*/*.{name}")))
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        part = manifest["slice"]
         settings = BankSettings(
             manifest["customers"],
             manifest["months"],
             date.fromisoformat(manifest["start"]),
             manifest["seed"],
-            None if part is None else (part[0], part[1]),
+            _part(manifest["slice"]),
             parameters,
         )
+        settings.check()
         dirt = Dirt.from_manifest(manifest.get("dirt", {}))
+        dirt.check(formats)
+        end = _last_day(settings.all_months[-1])
         until = manifest.get("delivered_until")
-        last = _last_day(settings.all_months[-1]) if until is None else date.fromisoformat(until)
-    except (FileNotFoundError, NotADirectoryError) as error:
+        last = end if until is None else date.fromisoformat(until)
+        _check_rest(manifest["rows"], last, end)
+    except (UserError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        told = f"{error.problem} ({error.where}: {error.found})" if isinstance(error, UserError) else str(error)
+        raise _damaged(path, f"{type(error).__name__}: {told}") from error
+    if not formats:
         raise UserError(
-            "there is no sample bank that could go on",
+            "the sample bank has no tables",
             where=str(folder),
-            found=f"no {MANIFEST}",
-            valid="a folder that `mainbank sample --out` has written",
-            next_step="write the bank first, without --days",
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            "the manifest of the sample bank cannot be read",
-            where=str(path),
-            found=f"{type(error).__name__}: {error}",
-            valid="as `mainbank sample` wrote it",
+            found=f"a {MANIFEST} alone",
+            valid="a folder as `mainbank sample --out` wrote it",
             next_step="write the bank again",
-        ) from error
-    settings.check()
-    formats = tuple(name for name in FORMATS if any(folder.glob(f"*/*.{name}")))
+        )
     return KnownBank(folder, settings, formats, dirt, last, manifest)
+
+
+def _part(value: object) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    if isinstance(value, list) and len(value) == len(("first", "last")) and all(_is_count(number) for number in value):
+        return value[0], value[1]
+    raise ValueError(f"slice {value!r}, no two positions")
+
+
+def _check_rest(rows: dict[str, object], last: date, end: date) -> None:
+    if last < end:
+        raise ValueError(f"delivered until {last}, before the window ends on {end}")
+    if not all(_is_count(number) for number in rows.values()):
+        raise ValueError("rows that are no numbers")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def longer(settings: BankSettings, months: int) -> BankSettings:
@@ -215,7 +268,7 @@ class SoiledFiles:
         rows = arranged(shape, rows, self._dirt, seed=self._seed, initial_end=self._end)
         rows = rows.filter(pc.less_equal(rows["_day"], self._end))
         day = date.fromisoformat(f"{name}-01") if _MONTH.fullmatch(name) else date.min
-        self.write_arranged(shape, name, rows, place=f"{table}/{name}", day=day, recorded_as="initial")
+        self.write_arranged(shape, name, rows, place=f"{table}/{name}", day=day, recorded_as=INITIAL)
 
     def write_arranged(
         self, shape: TableShape, name: str, rows: pa.Table, *, place: str, day: date, recorded_as: str

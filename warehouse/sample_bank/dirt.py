@@ -19,7 +19,7 @@ from warehouse.errors import UserError
 from warehouse.sample_bank.columns import AnyIntegers, dates
 from warehouse.sample_bank.dates import day_number
 from warehouse.sample_bank.files import GBK_BEGIN, GBK_END, texts_of
-from warehouse.sample_bank.random_numbers import Draws, IntegerArray
+from warehouse.sample_bank.random_numbers import BooleanArray, Draws, FloatArray, IntegerArray
 from warehouse.sample_bank.table_shapes import TableShape
 
 #: Faults of single rows, in the order in which their rates share the unit interval.
@@ -91,6 +91,9 @@ class Dirt:
         as a time of the day.
     until
         Last day whose rows are hit; without it there is no end.
+    is_spread
+        Whether the rates of kinds that a row cannot have are spread over those it can: then as many rows are faulty as
+        the rates add up to. Otherwise each kind hits its rate of the rows that can have it.
     """
 
     wrong_type: float = 0.0
@@ -105,10 +108,13 @@ class Dirt:
     column_renamed: date | None = None
     column_retyped: date | None = None
     until: date | None = None
+    is_spread: bool = False
 
     @classmethod
     def of_rate(cls, rate: float, formats: tuple[str, ...] = ("csv",)) -> Dirt:
-        """Dirt in which a share of the rows is faulty, of each kind the formats can hold as many.
+        """Dirt in which a share of the rows about customers is faulty: of each kind as many, of those a row can have.
+
+        The rows are those of a clean bank: copies, orphans and deletions come on top.
 
         Examples
         --------
@@ -117,7 +123,7 @@ class Dirt:
         """
         kinds = [kind for kind in ROW_KINDS if "parquet" not in formats or kind not in UNREADABLE_KINDS]
         rates: dict[str, Any] = {kind: rate / len(kinds) for kind in kinds}
-        return cls(**rates)
+        return cls(**rates, is_spread=rate > 0)
 
     @classmethod
     def from_manifest(cls, values: dict[str, float | str | None]) -> Dirt:
@@ -155,12 +161,19 @@ class Dirt:
                     found=repr(rate),
                     valid="a number from 0 to 1",
                 )
-        if sum(rates.values()) > 1:
+        if sum(rates.values()) > 1 + 1e-9:
             raise UserError(
                 "more rows would be faulty than there are",
                 where="dirt",
                 found=f"rates that add up to {sum(rates.values()):g}",
                 valid="at most 1 together",
+            )
+        if not isinstance(self.is_spread, bool):
+            raise UserError(
+                "rates of dirt are spread or not",
+                where="dirt.is_spread",
+                found=repr(self.is_spread),
+                valid="true, false",
             )
         for kind in (*DRIFT_KINDS, "until"):
             day = getattr(self, kind)
@@ -213,15 +226,9 @@ def arranged(shape: TableShape, rows: pa.Table, dirt: Dirt, *, seed: int, initia
     size = rows.num_rows
     if dirt.is_clean or not shape.is_of_customers or size == 0:
         return _with_helpers(rows, known, np.full(size, CLEAN), np.zeros(size, np.int64), np.zeros(size, np.bool_))
-    kind, delay = _looked_up(shape, rows, dirt, seed)
+    kind, delay = _looked_up(shape, rows, dirt, seed=seed, is_daily=known > initial_end, days_left=initial_end - known)
     if dirt.until is not None:
         kind[known > day_number(dirt.until)] = CLEAN
-    is_daily = known > initial_end
-    kind[(kind == _ORPHAN) & (shape.owner is None)] = CLEAN
-    kind[np.isin(kind, (_CORRECTION, _DELETE)) & (~is_daily | shape.is_versioned)] = CLEAN
-    # Late within the initial load is not late.
-    kind[(kind == _LATE) & (known + delay <= initial_end)] = CLEAN
-
     copies = np.select([np.isin(kind, (_DUPLICATE, _ORPHAN, _CORRECTION)), kind == _DELETE], [2, 3], 1)
     place = np.repeat(np.arange(size), copies)
     turn = np.arange(len(place)) - np.repeat(np.cumsum(copies) - copies, copies)
@@ -246,17 +253,64 @@ def arranged(shape: TableShape, rows: pa.Table, dirt: Dirt, *, seed: int, initia
     return _with_helpers(rows, day, np.where(is_fault, kind, CLEAN), np.where(is_fault, settled, 0), is_deletion)
 
 
-def _looked_up(shape: TableShape, rows: pa.Table, dirt: Dirt, seed: int) -> tuple[IntegerArray, IntegerArray]:
-    """Kind of fault of each row, or `CLEAN`, and how many days it is late or stays wrong."""
+def _looked_up(
+    shape: TableShape, rows: pa.Table, dirt: Dirt, *, seed: int, is_daily: BooleanArray, days_left: IntegerArray
+) -> tuple[IntegerArray, IntegerArray]:
+    """Kind of fault of each row, or `CLEAN`, and how many days it is late or stays wrong.
+
+    `is_daily` says which rows come with a day, `days_left` how many days of the initial load follow on a row.
+    """
     names = shape.keys(rows)
     if shape.is_versioned:
         names = pc.binary_join_element_wise(names, pc.cast(rows.column("updated_at"), pa.string()), "|")
     identity = _hashes(names.to_numpy(zero_copy_only=False).astype(object))
     draws = Draws(seed, f"dirt {shape.name}", identity)
-    bounds = np.cumsum([getattr(dirt, kind) for kind in ROW_KINDS])
-    kind = np.searchsorted(bounds, draws.uniform("kind"), side="right").astype(np.int64)
-    kind[kind == len(ROW_KINDS)] = CLEAN
-    return kind, 1 + draws.integer("days", LATEST_DAYS)
+    delay = 1 + draws.integer("days", LATEST_DAYS)
+    possible = np.ones((len(ROW_KINDS), len(identity)), np.bool_)
+    possible[_WRONG_TYPE] = any(_is_number(field.type) for field in rows.schema)
+    possible[_IMPOSSIBLE_DATE] = any(pa.types.is_temporal(field.type) for field in rows.schema)
+    possible[_ORPHAN] = shape.owner is not None
+    # Within an initial load nobody can tell what is late, was corrected or deleted.
+    possible[_LATE] = delay > days_left
+    possible[_CORRECTION] = possible[_DELETE] = is_daily & (not shape.is_versioned)
+    rates = np.array([getattr(dirt, kind) for kind in ROW_KINDS])
+    position = draws.uniform("kind")
+    if not dirt.is_spread:
+        kind = _chosen(position, np.broadcast_to(rates[:, None], possible.shape))
+        return np.where((kind == CLEAN) | possible[kind, np.arange(len(kind))], kind, CLEAN), delay
+    kind = _chosen(position, _spread(rates, possible))
+    # Whether a text would be unreadable in GBK is looked at only where it matters.
+    hit = np.flatnonzero(kind == _GBK)
+    unfit = hit[~_has_foreign_text(rows.take(hit))]
+    possible[_GBK, unfit] = False
+    again = _spread(rates, possible[:, unfit]) / rates.sum()
+    kind[unfit] = _chosen(draws.uniform("another kind", unfit), again)
+    return kind, delay
+
+
+def _spread(rates: FloatArray, possible: BooleanArray) -> FloatArray:
+    """Rates of each kind for each row that add up to what all rates do."""
+    weights = rates[:, None] * possible
+    spread: FloatArray = weights * (rates.sum() / np.maximum(weights.sum(axis=0), np.finfo(float).tiny))
+    return spread
+
+
+def _chosen(position: FloatArray, rates: FloatArray) -> IntegerArray:
+    """Kind of each row by its position in the unit interval; `CLEAN` beyond all rates."""
+    bounds = np.cumsum(rates, axis=0)
+    kind = (position >= bounds).sum(axis=0)
+    return np.where(kind == len(ROW_KINDS), CLEAN, kind)
+
+
+def _has_foreign_text(rows: pa.Table) -> BooleanArray:
+    """Whether each row has a text whose bytes in GBK are no UTF-8."""
+    found = np.zeros(rows.num_rows, np.bool_)
+    for field in rows.schema:
+        if _is_number(field.type) or pa.types.is_temporal(field.type):
+            continue
+        texts = pc.cast(rows.column(field.name), pa.string()).to_pylist()
+        found |= np.array([bool(text) and _is_foreign_in_gbk(text) for text in texts], np.bool_)
+    return found
 
 
 def _hashes(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.uint64]:

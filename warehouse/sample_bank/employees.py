@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from warehouse.sample_bank.branches import BRANCH_IDS, SUB_BRANCHES
+from warehouse.sample_bank.branches import BRANCH_IDS, BRANCH_OPENED, SUB_BRANCHES
 from warehouse.sample_bank.columns import dates, decimals, joined, strings, timestamps
 from warehouse.sample_bank.customers import UTC_OFFSET_SECONDS
 from warehouse.sample_bank.dates import FIRST_YEAR, LAST_YEAR, Month
@@ -131,8 +131,8 @@ def staff_of(seed: int, largest_number: int, parameters: Parameters) -> Staff:
             draws.uniform("stay", counter=holder)
         )
     ends = _EPOCH + np.floor(np.cumsum(stays, axis=1) * _DAYS_PER_YEAR).astype(np.int64)
-    # The first holders were there before anything is known of.
-    before = _EPOCH - 1 - draws.integer("before", 3_650)
+    # The first holders were there before anything is known of, but not before their branch.
+    before = np.maximum(_EPOCH - 1 - draws.integer("before", 3_650), BRANCH_OPENED[branch])
     starts = np.concatenate([before[:, None], ends[:, :-1]], axis=1)
     return Staff(branch.astype(np.int64), role.astype(np.int64), seat.astype(np.int64), starts, len(places))
 

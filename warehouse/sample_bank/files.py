@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 import re
@@ -23,8 +24,12 @@ from warehouse.errors import UserError
 FORMATS = ("parquet", "csv")
 #: Bytes are part of the promise, so nothing here may depend on the machine.
 _ROW_GROUP_ROWS = 131_072
-#: Stands in every folder written here; a folder without it is never replaced.
+#: Stands in the folder of a bank, and in that of a truth: a folder without its own is never replaced.
 MANIFEST = "sample_bank.json"
+TRUTH_MANIFEST = "sample_bank_truth.json"
+_KINDS = {MANIFEST: "sample bank", TRUTH_MANIFEST: "truth of a sample bank"}
+#: What is replaced lies under this name until it is.
+_ASIDE = "bank"
 #: Stand around text that a soiled CSV file is to hold in GBK: characters of private use, which no text of ours has.
 GBK_BEGIN, GBK_END = "\ue000", "\ue001"
 #: Decimals with no more places than this are written as such, whatever their value.
@@ -173,29 +178,111 @@ def texts_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 @contextmanager
-def replaced_folders(*targets: Path) -> Iterator[list[Path]]:
-    """Folders to write into that take the place of the targets when everything went well, and vanish otherwise.
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keep other runs off a folder; one that is not there needs nobody kept off.
 
     Raises
     ------
     UserError
-        A target is a file, a folder of something else, or cannot be written; the disk is full.
+        Another run is at work on it.
     """
-    partial: list[Path] = []
+    if not folder.is_dir():
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        for target in targets:
-            _refuse_foreign(target)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial.append(Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent)))
-        yield partial
-        for folder, target in zip(partial, targets, strict=True):
-            folder.chmod(0o755)
-            _swap(folder, target)
-    except OSError as error:
-        raise _as_user_error(error, targets) from error
+        if not _is_locked(handle):
+            raise UserError(
+                "another run is at work on this folder",
+                where=str(folder),
+                found="its lock is taken",
+                valid="one run at a time",
+                next_step="wait until the other one has ended",
+            )
+        yield
     finally:
-        for folder in partial:
-            shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _is_locked(handle: int) -> bool:
+    """Take the lock of an open folder, until it is closed or the process ends; whether nobody else has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # Some file systems have no locks.
+        return True
+    return True
+
+
+@contextmanager
+def _temporary_folder(target: Path, purpose: str) -> Iterator[Path]:
+    """A folder beside a target, locked while this process lives, so that no other run takes it for a leftover."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.{purpose}-", dir=target.parent))
+        handle = os.open(folder, os.O_RDONLY)
+        # Between its making and its lock another run may have swept it.
+        if _is_locked(handle) and folder.exists():
+            break
+        os.close(handle)
+    try:
+        yield folder
+    finally:
+        os.close(handle)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what killed runs left beside a target, and put back a bank that one of them had moved aside."""
+    if not target.parent.is_dir():
+        return
+    leftover = re.compile(rf"\.{re.escape(target.name)}\.(partial|old)-[a-z0-9_]{{8}}")
+    for folder in sorted(path for path in target.parent.iterdir() if leftover.fullmatch(path.name)):
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            if _is_locked(handle):
+                if (folder / _ASIDE).is_dir() and not target.exists():
+                    (folder / _ASIDE).rename(target)
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def replaced_folders(*targets: tuple[Path, str]) -> Iterator[list[Path]]:
+    """Folders to write into that take the place of the targets when everything went well, and vanish otherwise.
+
+    Parameters
+    ----------
+    targets
+        Each with the name of the manifest that a folder must hold to be replaced.
+
+    Raises
+    ------
+    UserError
+        A target is a file, a folder of something else, or cannot be written; another run is at work on it; the disk
+        is full.
+    """
+    places = tuple(target for target, _ in targets)
+    try:
+        with ExitStack() as stack:
+            partial: list[Path] = []
+            for target, manifest in targets:
+                _sweep(target)
+                _refuse_foreign(target, manifest)
+                stack.enter_context(locked_folder(target))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                partial.append(stack.enter_context(_temporary_folder(target, "partial")))
+            yield partial
+            for folder, target in zip(partial, places, strict=True):
+                folder.chmod(0o755)
+                _swap(folder, target)
+    except OSError as error:
+        raise _as_user_error(error, places) from error
 
 
 @contextmanager
@@ -207,34 +294,33 @@ def staged_folder(target: Path) -> Iterator[Path]:
     UserError
         Nothing can be written there; the disk is full.
     """
-    staged: Path | None = None
     try:
-        staged = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
-        yield staged
+        _sweep(target)
+        with _temporary_folder(target, "partial") as staged:
+            yield staged
     except OSError as error:
         raise _as_user_error(error, (target,)) from error
-    finally:
-        if staged is not None:
-            shutil.rmtree(staged, ignore_errors=True)
 
 
-def write_manifest(folder: Path, text: str) -> None:
+def write_manifest(folder: Path, text: str, name: str = MANIFEST) -> None:
     """Put a manifest in the place of the one that is there, at once."""
-    partial = folder / f".{MANIFEST}.partial"
+    partial = folder / f".{name}.partial"
     try:
         partial.write_text(text, encoding="utf-8")
-        partial.replace(folder / MANIFEST)
+        partial.replace(folder / name)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _refuse_foreign(target: Path) -> None:
-    if target.is_dir() and not (target / MANIFEST).exists() and any(target.iterdir()):
+def _refuse_foreign(target: Path, manifest: str) -> None:
+    if target.is_dir() and not (target / manifest).is_file() and any(target.iterdir()):
+        wanted, other = _KINDS[manifest], _KINDS[MANIFEST if manifest == TRUTH_MANIFEST else TRUTH_MANIFEST]
+        is_other = any((target / name).is_file() for name in _KINDS)
         raise UserError(
-            "the folder holds something that is no sample bank",
+            f"the folder holds something that is no {wanted}",
             where=str(target),
-            found=f"files, but no {MANIFEST}",
-            valid="an empty or new folder, or one with a sample bank, which is replaced",
+            found=f"a {other}" if is_other else f"files, but no {manifest}",
+            valid=f"an empty or new folder, or one with a {wanted}, which is replaced",
             next_step="name another folder or empty this one",
         )
     if target.exists() and not target.is_dir():
@@ -245,10 +331,13 @@ def _swap(folder: Path, target: Path) -> None:
     if not target.exists():
         folder.rename(target)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old-", dir=target.parent))
-    target.rename(old / "bank")
-    folder.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    with _temporary_folder(target, "old") as old:
+        target.rename(old / _ASIDE)
+        try:
+            folder.rename(target)
+        except OSError:
+            (old / _ASIDE).rename(target)
+            raise
 
 
 def _as_user_error(error: OSError, targets: tuple[Path, ...]) -> UserError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from warehouse.sample_bank.customers import customers_table
 from warehouse.sample_bank.dates import Month
 from warehouse.sample_bank.deliveries import (
     FAULTS_FOLDER,
+    INITIAL,
     DailyFiles,
     FaultFiles,
     KnownBank,
@@ -33,12 +35,15 @@ from warehouse.sample_bank.deliveries import (
     move_days,
     next_days,
     read_bank,
+    read_manifest,
 )
 from warehouse.sample_bank.dirt import CLEAN_ROWS, Dirt
 from warehouse.sample_bank.files import (
     FORMATS,
     MANIFEST,
+    TRUTH_MANIFEST,
     TableFiles,
+    locked_folder,
     replaced_folders,
     staged_folder,
     write_manifest,
@@ -53,8 +58,11 @@ from warehouse.sample_bank.state import State
 from warehouse.sample_bank.transactions import transactions_table
 from warehouse.sample_bank.truth import TruthFiles
 
-VERSION = 4
+VERSION = 5
 """Goes up when other bytes come out of the same arguments."""
+
+#: What of a manifest tells banks apart.
+_MADE_FROM = ("version", "parameters", "customers", "months", "start", "seed", "slice", "dirt")
 
 Progress = Callable[[int, int], None]
 
@@ -140,7 +148,9 @@ def generate(
     dirt.check(formats)
     target = Path(out_dir)
     _check_truth_dir(target, truth_dir, dirt)
-    targets = [target] if truth_dir is None else [target, Path(truth_dir)]
+    targets = [(target, MANIFEST)]
+    if truth_dir is not None:
+        targets.append((Path(truth_dir), TRUTH_MANIFEST))
     last = _as_date(settings.all_months[-1].last_day)
     with replaced_folders(*targets) as folders:
         simulation = Simulation(settings)
@@ -158,8 +168,8 @@ def generate(
         if "csv" in formats:
             write_csv_mapping(folders[0] / "mapping", is_unreadable=dirt.is_unreadable)
         manifest = _manifest(settings, files.rows) | dirt_in_manifest(dirt)
-        for folder in folders:
-            write_manifest(folder, _as_json(manifest))
+        for folder, (_, name) in zip(folders, targets, strict=True):
+            write_manifest(folder, _as_json(manifest), name)
     return GeneratedBank(target, files.rows, start, last)
 
 
@@ -183,10 +193,10 @@ def deliver(
     days
         How many more.
     truth_dir
-        Folder for the truth up to the end of the last day's month; one that is there is replaced. Needed where the
-        bank has dirt.
+        Folder for the truth up to the end of the last day's month; that of this bank is replaced, another refused.
+        Needed where the bank has dirt: the one with all of its faults so far.
     parameters
-        What the bank was generated with.
+        What the bank was generated with; others are refused.
     progress
         Called with the months done and the months to do.
 
@@ -198,7 +208,8 @@ def deliver(
     Raises
     ------
     UserError
-        No sample bank is there; it cannot go on for so long; it cannot be written. No day is left behind then.
+        No sample bank is there, or one of another version or other parameters; the truth is another bank's; another
+        run is at work; it cannot go on for so long; it cannot be written. No day is left behind then.
 
     Examples
     --------
@@ -211,30 +222,87 @@ def deliver(
     >>> more.first_day, more.last_day
     (datetime.date(2024, 2, 1), datetime.date(2024, 2, 2))
     """
-    bank = read_bank(Path(out_dir), parameters)
-    first, last, settings = next_days(bank, days)
-    _check_truth_dir(bank.folder, truth_dir, bank.dirt)
+    folder, truth_folder = Path(out_dir), None if truth_dir is None else Path(truth_dir)
     with ExitStack() as stack:
-        truth_folder = None
-        if truth_dir is not None:
-            (truth_folder,) = stack.enter_context(replaced_folders(Path(truth_dir)))
+        stack.enter_context(locked_folder(folder))
+        _check_maker(folder, parameters)
+        bank = read_bank(folder, parameters)
+        first, last, settings = next_days(bank, days)
+        _check_truth_dir(bank.folder, truth_dir, bank.dirt)
         staged = stack.enter_context(staged_folder(bank.folder))
-        rows = _write_days(bank, settings, first, last, staged=staged, truth_folder=truth_folder, progress=progress)
-        if truth_folder is not None and (Path(truth_dir or "") / FAULTS_FOLDER).is_dir():
-            shutil.copytree(Path(truth_dir or "") / FAULTS_FOLDER, truth_folder / FAULTS_FOLDER, dirs_exist_ok=True)
-        counted = {
-            name: bank.manifest["rows"].get(name, 0) + rows.get(name, 0) for name in {*bank.manifest["rows"], *rows}
-        }
-        manifest = bank.manifest | {
-            "rows": dict(sorted(counted.items())),
-            "delivered_until": last.isoformat(),
-            "customers_then": settings.customers,
-        }
-        if truth_folder is not None:
-            write_manifest(truth_folder, _as_json(manifest))
+        with ExitStack() as of_truth:
+            written = None
+            if truth_folder is not None:
+                (written,) = of_truth.enter_context(replaced_folders((truth_folder, TRUTH_MANIFEST)))
+                _check_truth_of(bank, truth_folder)
+            rows = _write_days(bank, settings, first, last, staged=staged, truth_folder=written, progress=progress)
+            counted = {
+                name: bank.manifest["rows"].get(name, 0) + rows.get(name, 0) for name in {*bank.manifest["rows"], *rows}
+            }
+            manifest = bank.manifest | {
+                "rows": dict(sorted(counted.items())),
+                "delivered_until": last.isoformat(),
+                "customers_then": settings.customers,
+            }
+            if truth_folder is not None and written is not None:
+                _keep_faults(truth_folder / FAULTS_FOLDER, written / FAULTS_FOLDER, bank.until)
+                write_manifest(written, _as_json(manifest), TRUTH_MANIFEST)
+        # The truth comes first: should the days not follow, it is ahead of the bank and is written again with them.
         move_days(staged, bank)
         write_manifest(bank.folder, _as_json(manifest))
     return GeneratedBank(bank.folder, rows, first, last)
+
+
+def _check_maker(folder: Path, parameters: Parameters) -> None:
+    """Refuse a bank whose lives this program would not carry on: of another version, or of other parameters."""
+    manifest = read_manifest(folder / MANIFEST)
+    for name, other, valid in (
+        ("version", "another version", VERSION),
+        ("parameters", "other parameters", _parameters_hash(parameters)),
+    ):
+        if manifest.get(name) != valid:
+            raise UserError(
+                f"the sample bank was made with {other}: other lives would go on in it",
+                where=str(folder / MANIFEST),
+                found=f"{name}: {manifest.get(name, 'none')}",
+                valid=f"{name}: {valid}",
+                next_step="write the bank again, or let the program and the parameters that made it go on",
+            )
+
+
+def _check_truth_of(bank: KnownBank, folder: Path) -> None:
+    """Refuse the truth of another bank, and for a bank with dirt one that does not know all of its faults."""
+    path = folder / TRUTH_MANIFEST
+    if not path.exists() and bank.dirt == CLEAN_ROWS:
+        return
+    told = read_manifest(path) if path.exists() else {}
+    differing = [name for name in _MADE_FROM if told.get(name) != bank.manifest.get(name)]
+    until = told.get("delivered_until") or bank.initial_end.isoformat()
+    if bank.dirt != CLEAN_ROWS and str(until) < bank.until.isoformat():
+        differing.append("delivered_until")
+    if differing:
+        raise UserError(
+            "the truth in the folder is not this bank's",
+            where=str(folder),
+            found=f"another {', '.join(differing)}" if told else f"no {TRUTH_MANIFEST}",
+            valid="the folder that was named when the bank was written"
+            + ("" if bank.dirt == CLEAN_ROWS else ": its faults so far stand nowhere else"),
+            next_step="name that folder" + (", or a new one" if bank.dirt == CLEAN_ROWS else ""),
+        )
+
+
+def _keep_faults(told: Path, written: Path, until: date) -> None:
+    """Carry the faults of the initial load and of the days that were delivered over into the new truth."""
+    for path in sorted(told.glob("*.parquet")):
+        if path.stem == INITIAL or path.stem <= until.isoformat():
+            written.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, written / path.name)
+
+
+def _parameters_hash(parameters: Parameters) -> str:
+    """Sixteen characters that stand for all parameters."""
+    text = json.dumps(asdict(parameters), sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _write_days(
@@ -343,6 +411,8 @@ def _check_formats(formats: tuple[str, ...]) -> None:
 def _manifest(settings: BankSettings, rows: Mapping[str, int]) -> dict[str, Any]:
     """What a bank was made from: nothing of the clock or the machine."""
     return {
+        "version": VERSION,
+        "parameters": _parameters_hash(settings.parameters),
         "customers": settings.customers,
         "months": settings.months,
         "start": settings.start.isoformat(),
@@ -453,4 +523,4 @@ def _write_month(block: State, ledger: RecordingLedger, month: Month, simulation
                 opened=people.joined_day[joined],
             ),
         )
-    files.write("complaints", month.name, complaints_table(people, seed, ledger.complaints.collected()))
+    files.write("complaints", month.name, complaints_table(people, seed, ledger.complaints_made()))

@@ -256,6 +256,7 @@ def close_all(life: MonthOfLife) -> None:
     life.ledger.close(owners, CREDIT_CARD, on, "customer_request")
     state.card_statement[owners] = 0
     _empty_current(life, "closing", rows, day, reason="customer_request", by=CUSTOMER)
+    _end_complaints(life, rows, day)
     state.mode[rows] = CLOSED
     state.mode_month[rows] = month.number
 
@@ -273,7 +274,8 @@ def _empty_current(life: MonthOfLife, tag: str, rows: IntegerArray, day: Integer
             channel="counter",
             by=by,
             counterparty="bank" if by == CUSTOMER else "household",
-            hour=20.5,
+            # After the day's other postings, and before the counter closes.
+            hour=16.0,
             spread=0.4,
         ),
         rows,
@@ -285,6 +287,16 @@ def _empty_current(life: MonthOfLife, tag: str, rows: IntegerArray, day: Integer
     life.budget[rows] = 0
     life.ledger.close(rows, CURRENT, day, reason)
     state.pending_month[:, rows] = 0
+
+
+def _end_complaints(life: MonthOfLife, rows: IntegerArray, day: IntegerArray) -> None:
+    """With the last account everything is settled: what is unanswered is answered on that day."""
+    state = life.state
+    opened = state.complaint_opened_day[rows]
+    unanswered = (opened > 0) & (opened <= life.month.first_day + day)
+    life.ledger.complain(rows[unanswered], day[unanswered], is_answer=True)
+    state.complaint_opened_day[rows] = 0
+    state.complaint_answer_day[rows] = 0
 
 
 def drain(life: MonthOfLife) -> None:
@@ -333,7 +345,8 @@ def settle_estates(life: MonthOfLife) -> None:
         life.ledger.close(owners, product, on, "death")
     rest = state.balance[CURRENT, rows].copy()
     life.ledger.post(
-        Posting("estate rest", "transfer", channel="counter", by=THIRD_PARTY, counterparty="household", hour=23.95),
+        # The day's last batch: what the accounts earned on it belongs to the heirs.
+        Posting("estate rest", "transfer", channel="batch", by=THIRD_PARTY, counterparty="household", hour=23.95),
         rows,
         CURRENT,
         -rest,
@@ -341,6 +354,7 @@ def settle_estates(life: MonthOfLife) -> None:
     )
     life.ledger.close(rows, CURRENT, day, "death")
     state.pending_month[:, rows] = 0
+    _end_complaints(life, rows, day)
     state.mode[rows] = CLOSED
     state.mode_month[rows] = month.number
 

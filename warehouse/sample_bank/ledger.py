@@ -30,6 +30,9 @@ CUSTOMER, BANK, THIRD_PARTY = range(3)
 STATUSES = ("active", "dormant", "closed", "matured")
 CLOSURE_REASONS = ("matured", "customer_request", "bank_decision", "death", "other")
 
+_COUNTER = CHANNELS.index("counter")
+#: Hour at which counters close.
+_COUNTER_CLOSES = 17.0
 _IS_AUM = np.isin(np.arange(PRODUCT_COUNT), AUM_PRODUCTS)
 
 Days = IntegerArray | int
@@ -202,7 +205,11 @@ class RecordingLedger(Ledger):
         within: FloatArray | float = 0.0
         if posting.spread:
             within = self._clock.uniform(posting.tag, kept, _pick(posting.counter, booked))
-        second = np.asarray((posting.hour + posting.spread * within) * 3600).astype(np.int64)
+        channel = _pick(_codes(CHANNELS, posting.channel, rows), booked)
+        # What the day leaves time for on a phone is done at a counter before it closes.
+        before_closing = max(min(posting.spread, _COUNTER_CLOSES - posting.hour), 0.0)
+        spread = np.where(channel == _COUNTER, before_closing, posting.spread)
+        second = np.asarray((posting.hour + spread * within) * 3600).astype(np.int64)
         self.postings.add(
             len(booked),
             row=kept,
@@ -211,7 +218,7 @@ class RecordingLedger(Ledger):
             amount=amount[booked],
             second=_pick(np.asarray(day, np.int64), booked) * 86_400 + second,
             kind=KINDS.index(posting.kind),
-            channel=_pick(_codes(CHANNELS, posting.channel, rows), booked),
+            channel=channel,
             by=posting.by,
             counterparty=_pick(_codes(COUNTERPARTIES, posting.counterparty, rows), booked),
         )
@@ -274,6 +281,19 @@ class RecordingLedger(Ledger):
                 answer_day=self.month.first_day + np.asarray(day, np.int64) if is_answer else 0,
                 is_slow=self.state.is_complaint_slow[rows],
             )
+
+    def complaints_made(self) -> dict[str, npt.NDArray[Any]]:
+        """All versions of complaints, but for what would be made after a customer's last account was closed.
+
+        Complaints of a month are made before it is known who closes in it; what would be answered later is by then.
+        """
+        versions = self.complaints.collected()
+        closed = self.closing_day[versions["row"]]
+        versions["answer_day"] = np.where(
+            closed > 0, np.minimum(versions["answer_day"], closed), versions["answer_day"]
+        )
+        made = (closed == 0) | (versions["opened_day"] <= closed)
+        return {name: values[made] for name, values in versions.items()}
 
     def assign(self, rows: IntegerArray, until: IntegerArray | int, reason: int, updated: IntegerArray) -> None:
         """Keep a version of assignments."""

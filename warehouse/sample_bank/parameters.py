@@ -75,6 +75,8 @@ MATURING_PRODUCTS = (TERM_3M, TERM_1Y, TERM_3Y, WEALTH_180)
 LIQUID_PRODUCTS = (CASH_WEALTH, FUND_BOND, FUND_MIXED, GOLD)
 LOAN_PRODUCTS = (MORTGAGE, CONSUMER_LOAN, BUSINESS_LOAN)
 SERVICE_PRODUCTS = (PAYROLL, MERCHANT_QR)
+#: Products that need full legal capacity (the Civil Code, article 17: at 18): credit, and taking payments for a trade.
+ADULT_PRODUCTS = (CREDIT_CARD, *LOAN_PRODUCTS, MERCHANT_QR)
 #: Products whose rate a customer can compare with that of other banks.
 RATED_PRODUCTS = (*MATURING_PRODUCTS, CASH_WEALTH)
 #: Demand interest per year, paid on the 20th of the last month of a quarter: the posted rate of late 2023.

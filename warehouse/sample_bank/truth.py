@@ -124,7 +124,11 @@ class TruthFiles:
             ),
         )
         row, product = np.nonzero(people.wants.T)
-        month = people.opening_month[product, row]
+        # What is open, not what was planned: the sleeping hold no more than an account, and some borrowers are between
+        # two loans. What is neither open nor opens is not opened.
+        planned, resumed = people.opening_month[product, row], block.pending_month[product, row]
+        is_open = block.is_open[product, row]
+        opens = np.where(planned != HELD_AT_START, planned, resumed)
         self.files.write(
             "wants",
             "wants",
@@ -132,8 +136,8 @@ class TruthFiles:
                 {
                     "source_customer_id": customer_ids(people.number[row]),
                     "product_code": strings(PRODUCT_CODES, product),
-                    "is_held_at_start": booleans(month == HELD_AT_START),
-                    "opens_in": dates(_first_days(month), month != HELD_AT_START),
+                    "is_held_at_start": booleans(is_open),
+                    "opens_in": dates(_first_days(opens), ~is_open & (opens > 0)),
                 }
             ),
         )
