@@ -9,7 +9,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 run: .venv/ready  ## land, transform, mine, release (SOURCE= DATA= AS_OF= CUSTOMERS=)
 retrain: .venv/ready  ## the same with every model fitted anew
 run retrain:
-	@.venv/bin/mainbank $@ $(if $(SOURCE),--source "$(SOURCE)") $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(CUSTOMERS),--customers "$(CUSTOMERS)")
+	@.venv/bin/mainbank $@ $(if $(SOURCE),--source "$(SOURCE)") $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(CUSTOMERS),--customers "$(CUSTOMERS)") $(if $(DELIVERED_ON),--delivered-on "$(DELIVERED_ON)")
 
 dev: .venv/ready  ## the Dagster UI on port 3000, on the same home
 	@.venv/bin/mainbank dev

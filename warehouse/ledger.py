@@ -48,7 +48,8 @@ class LedgerEntry:
     known_from, known_to
         First and last `_known_on` of its rows; None if no row was landed.
     rows_read
-        Physical records, counted on the bytes; equals rows_landed + rows_quarantined + rows_filtered + rows_erased.
+        Physical records, counted on the bytes; equals rows_landed + rows_quarantined + rows_filtered + rows_erased +
+        rows_unchanged.
     bytes
         Size of the file as delivered.
     landed_at
@@ -61,6 +62,14 @@ class LedgerEntry:
         Columns the mapping does not know. Their values are in the vault and nowhere else.
     rows_erased
         Records of persons who were erased.
+    rows_unchanged
+        Rows of a database that were landed before and are the same still: an overlap, or a table read whole.
+    watermark
+        Highest value of the source's cursor up to this delivery; None without a cursor, or of a trial.
+    is_trial
+        Whether the mapping limited the rows: the next delivery begins where the one before it ended.
+    replays
+        Delivery whose quarantined records it holds.
     erasures
         Certificates of the erasures that rewrote it, in their order. What it was before is in `ledger/history`.
     """
@@ -89,11 +98,16 @@ class LedgerEntry:
     undeclared_columns: tuple[str, ...] = ()
     rows_erased: int = 0
     erasures: tuple[str, ...] = ()
+    rows_unchanged: int = 0
+    watermark: str | None = None
+    is_trial: bool = False
+    replays: str | None = None
 
     @property
     def rows_lost(self) -> int:
         """Records that were read and are nowhere: always 0, or the delivery was refused."""
-        return self.rows_read - self.rows_landed - self.rows_quarantined - self.rows_filtered - self.rows_erased
+        kept = self.rows_landed + self.rows_quarantined + self.rows_filtered
+        return self.rows_read - kept - self.rows_erased - self.rows_unchanged
 
     @property
     def place(self) -> tuple[str, str, date, str, str]:
@@ -181,7 +195,8 @@ def in_force(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     """Deliveries that count: for each source, date, operation and file the one that was put there last.
 
     A file that is delivered again with other content, or read again by a changed mapping, takes the place of the
-    one before. The others stay in the ledger as its history.
+    one before. The others stay in the ledger as its history. Replayed records count as long as the delivery they were
+    quarantined of does.
 
     Examples
     --------
@@ -194,7 +209,10 @@ def in_force(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
         rival = latest.get(entry.place)
         if rival is None or (rival.landed_at, rival.delivery_id) < (entry.landed_at, entry.delivery_id):
             latest[entry.place] = entry
-    return [entry for entry in kept if latest[entry.place] is entry]
+    standing = {entry.delivery_id for entry in latest.values()}
+    return [
+        entry for entry in kept if latest[entry.place] is entry and (entry.replays is None or entry.replays in standing)
+    ]
 
 
 def default_as_of(entries: Iterable[LedgerEntry], bank: Bank) -> date:

@@ -16,7 +16,7 @@ from dagster_project.lib.build import current_build
 from dagster_project.lib.environment import Environment, bank_of
 from warehouse.errors import UserError
 from warehouse.home import Home
-from warehouse.landing import discover, open_rows
+from warehouse.landing import check_deliveries
 from warehouse.release import FILE_NAME
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def run_job(job_name: str, environment: Environment, console: Console) -> int:
     started = time.monotonic()
     # Mistakes in the mapping and the files are told at once, not after Dagster and dbt were imported.
     bank = bank_of(environment.source)
-    for delivery in discover(bank, environment.data):
-        open_rows(delivery)
+    check_deliveries(bank, environment.data, Home(environment.home))
     prepare_dagster(environment)
     console.print(
         f"Bank {environment.source}, data {environment.data}, home {environment.home}", soft_wrap=True, markup=False
