@@ -65,7 +65,7 @@ def home_of_process() -> Home:
 
 
 @application.command()
-def run(  # noqa: PLR0917 - the options of a command
+def run(
     source: SourceOption = None,
     data: DataOption = None,
     as_of: AsOfOption = None,
@@ -82,7 +82,7 @@ def run(  # noqa: PLR0917 - the options of a command
 
 
 @application.command()
-def retrain(  # noqa: PLR0917 - the options of a command
+def retrain(
     source: SourceOption = None,
     data: DataOption = None,
     as_of: AsOfOption = None,
@@ -296,10 +296,30 @@ def quarantine_list() -> None:
     """Show what could not be landed, by delivery, column and reason; classed values are masked."""
     from warehouse.quarantine import summarise  # noqa: PLC0415
 
-    table = Table("bank", "source", "file", "column", "reason", "rows", "first line", box=None, pad_edge=False)
+    table = Table("delivery", "source", "file", "column", "reason", "rows", "first line", box=None, pad_edge=False)
     for item in summarise(home_of_process()):
-        table.add_row(item.bank, item.source, item.file, item.column, item.reason, str(item.rows), str(item.first_line))
+        table.add_row(
+            item.delivery_id, item.source, item.file, item.column, item.reason, str(item.rows), str(item.first_line)
+        )
     console.print(table)
+
+
+@quarantine.command("replay")
+def quarantine_replay(
+    delivery: Annotated[
+        str | None, typer.Argument(help="Delivery, as `quarantine list` names it; all of them by default.")
+    ] = None,
+    repaired: Annotated[
+        Path | None, typer.Option(help="JSON lines: source_row, and the columns that are put right.")
+    ] = None,
+) -> None:
+    """Land what was repaired, or what the mapping, corrected since, accepts; the rest stays quarantined."""
+    from warehouse.replay import replay  # noqa: PLC0415
+
+    home = home_of_process()
+    results = replay(bank_in_force(home), home, delivery, repaired=repaired, progress=console.print)
+    landed = sum(result.entry.rows_landed for result in results)
+    console.print(f"{landed:,} rows landed; the next run registers them", soft_wrap=True)
 
 
 def user_of_process() -> str:

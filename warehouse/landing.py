@@ -45,7 +45,14 @@ from warehouse.ledger import (
     read_ledger,
     write_entry,
 )
-from warehouse.quarantine import FAULTS, QUARANTINED, QUARANTINED_RECORDS, quarantine_path, with_block
+from warehouse.quarantine import (
+    FAULTS,
+    QUARANTINED,
+    QUARANTINED_RECORDS,
+    quarantine_path,
+    quarantined_records,
+    with_block,
+)
 from warehouse.reconciliation import reconcile
 from warehouse.sources.bank import Bank
 from warehouse.sources.database import (
@@ -154,22 +161,29 @@ def land(
     deliveries = discover(bank, data_dir, tell)
     opened = [_opened(delivery) for delivery in deliveries]
     addresses = _addresses(bank)
+    with open_landing(bank, home, tell) as (landing, entries):
+        ready = _without_stopped(bank, home, deliveries, opened, entries=entries, tell=tell)
+        results = [landing.land(delivery, rows, entries) for delivery, rows in ready]
+        for source, address in addresses.items():
+            results += landing.extract(bank.mapping.sources[source], address, entries, today)
+        return results
+
+
+@contextmanager
+def open_landing(bank: Bank, home: Home, tell: Callable[[str], None]) -> Iterator[tuple[Landing, list[LedgerEntry]]]:
+    """A home made ready to be landed in, by one process at a time, and its ledger."""
     home.prepare()
     with _told_when_unwritable(home), _exclusive(home, bank.name):
         complete_erasure(home)
         entries = read_ledger(home.landing, bank.name)
-        ready = _without_stopped(bank, home, deliveries, opened, entries=entries, tell=tell)
         keys = vault.load_keys(home.vault, may_create=not entries)
         _check_key(entries, keys, home)
         with locked(home.vault, exclusively=False):
             _sweep(home, bank.name, {entry.delivery_id for entry in entries})
             with _judging_connection(bank, home, keys.token) as connection:
-                landing = _Landing(bank, home, connection, keys, tell)
+                landing = Landing(bank, home, connection, keys, tell)
                 try:
-                    results = [landing.land(delivery, rows, entries) for delivery, rows in ready]
-                    for source, address in addresses.items():
-                        results += landing.extract(bank.mapping.sources[source], address, entries, today)
-                    return results
+                    yield landing, entries
                 finally:
                     landing.close()
 
@@ -440,8 +454,8 @@ def _matching(folder: Path, pattern: str, *, is_initial: bool) -> list[Path]:
     return [p for p in found if not (is_initial and _DATED_FOLDER.match(p.relative_to(folder).as_posix()))]
 
 
-class _Landing:
-    """Lands the deliveries of one call."""
+class Landing:
+    """Lands the deliveries of one call; made by `open_landing`."""
 
     def __init__(
         self,
@@ -457,10 +471,13 @@ class _Landing:
         self._key_id = keys.token_id
         self._ring = vault.KeyRing(keys, home.vault, bank.name, bank.settings.resources.memory_limit)
         self._tell = tell
+        self._sessions: dict[Address, Session] = {}
 
     def close(self) -> None:
         """Let go of the keys."""
         self._ring.close()
+        for session in self._sessions.values():
+            session.close()
 
     def land(self, delivery: Delivery, rows: DeliveredRows, entries: list[LedgerEntry]) -> LandingResult:
         """Land one delivery; `entries` is the ledger, to which what is landed is added."""
@@ -495,49 +512,68 @@ class _Landing:
         place = f"{address.variable}: {database.table or 'query'}"
         resources = self._bank.settings.resources
         delivery = Delivery(source, Path(place), DATABASE_FILE, window.known_on, "upsert")
-        with Session(address, lock_seconds=database.lock_seconds) as session:
-            try:
-                statement = _checked_statement(session, delivery, window)
-            except DriftError as drift:
-                if not standing:
-                    raise
-                stop = record_stop(
-                    self._home, self._bank.name, source.name, entries=entries, refused=delivered_on, why=str(drift)
-                )
-                self._tell(f"{source.name} stands still since {stop.stale_since or 'the initial load'}: {drift}")
-                return []
-            extract = Extract(
-                source,
-                window,
-                self._home.landing,
-                memory_limit=resources.memory_limit,
-                threads=resources.threads,
-                spill=self._home.vault / "spill",
+        # One process for all sources of an address: starting it takes longer than a small table.
+        session = self._sessions.setdefault(address, Session(address))
+        session.lock_seconds = database.lock_seconds
+        try:
+            statement = _checked_statement(session, delivery, window)
+        except DriftError as drift:
+            if not standing:
+                raise
+            stop = record_stop(
+                self._home, self._bank.name, source.name, entries=entries, refused=delivered_on, why=str(drift)
             )
-            try:
-                listed = self._listed_deletes(session, source) if window.known_on else None
-                started = time.perf_counter()
-                rows = DatabaseRows(
-                    session, statement, rows_in_batch=database.chunk_rows, limit=database.limit, place=place
+            self._tell(f"{source.name} stands still since {stop.stale_since or 'the initial load'}: {drift}")
+            return []
+        extract = Extract(
+            source,
+            window,
+            self._home.landing,
+            memory_limit=resources.memory_limit,
+            threads=resources.threads,
+            spill=self._home.vault / "spill",
+        )
+        try:
+            listed = self._listed_deletes(session, source) if window.known_on else None
+            started = time.perf_counter()
+            rows = DatabaseRows(
+                session, statement, rows_in_batch=database.chunk_rows, limit=database.limit, place=place
+            )
+            results = [self._land_extract(delivery, rows, extract, entries, statement=statement, started=started)]
+            if window.known_on is not None and database.limit is None:
+                results += self._land_deletes(session, delivery, extract, entries, listed)
+            end_stop(self._home, self._bank.name, source.name)
+            if database.reconcile is not None and database.limit is None:
+                reconcile(
+                    session,
+                    source,
+                    self._bank,
+                    self._home,
+                    entries=entries,
+                    entry=results[0].entry,
+                    window=window,
+                    tell=self._tell,
                 )
-                results = [self._land_extract(delivery, rows, extract, entries, statement=statement, started=started)]
-                if window.known_on is not None and database.limit is None:
-                    results += self._land_deletes(session, delivery, extract, entries, listed)
-                end_stop(self._home, self._bank.name, source.name)
-                if database.reconcile is not None and database.limit is None:
-                    reconcile(
-                        session,
-                        source,
-                        self._bank,
-                        self._home,
-                        entries=entries,
-                        entry=results[0].entry,
-                        window=window,
-                        tell=self._tell,
-                    )
-                return results
-            finally:
-                extract.close()
+            return results
+        finally:
+            extract.close()
+
+    def quarantined(self, entry: LedgerEntry) -> dict[int, str]:
+        """Quarantined records of a delivery as they stood in the file, by row number; they stay in this process."""
+        path = quarantine_path(self._home.quarantine, entry.bank, entry.delivery_id)
+        return quarantined_records(self._ring, entry.bank, path)
+
+    def replay(
+        self, delivery: Delivery, rows: DeliveredRows, replayed: LedgerEntry, entries: list[LedgerEntry]
+    ) -> LandingResult | None:
+        """Land what can be landed of quarantined records; None if that is none of them."""
+        draft = self._draft(delivery, replayed.file_sha256, 0)
+
+        def complete(entry: LedgerEntry) -> LedgerEntry:
+            return replace(entry, replays=replayed.delivery_id)
+
+        result = self._land_rows(delivery, rows, draft, entries, complete, started=time.perf_counter(), is_replay=True)
+        return result if result.is_new else None
 
     def _land_extract(
         self,
@@ -652,10 +688,17 @@ class _Landing:
         started: float,
         extract: Extract | None = None,
         is_all_news: bool = False,
+        is_replay: bool = False,
     ) -> LandingResult:
         """Write a delivery's rows and make it exist; `complete` has the last word on its entry."""
         with _Staged(self._home, draft, self._ring) as staged:
-            entry = complete(self._write_rows(delivery, rows, draft, staged, extract, is_all_news=is_all_news))
+            entry = complete(
+                self._write_rows(
+                    delivery, rows, draft, staged, extract, is_all_news=is_all_news, may_all_fail=is_replay
+                )
+            )
+            if is_replay and entry.rows_quarantined == entry.rows_read:
+                return LandingResult(entry, False, time.perf_counter() - started)
             entry = self._in_place_of(entry, entries)
             standing = next((other for other in entries if other.delivery_id == entry.supersedes), None)
             if extract is not None and standing is not None and _is_same(entry, standing):
@@ -698,6 +741,7 @@ class _Landing:
         extract: Extract | None = None,
         *,
         is_all_news: bool = False,
+        may_all_fail: bool = False,
     ) -> LedgerEntry:
         source = delivery.source
         names = rows.column_names
@@ -737,7 +781,8 @@ class _Landing:
         if not counts.read:
             staged.landed.write(judge.judge(rows.empty_rows()).landed)
         staged.close()
-        self._check_share(delivery, counts, counts.read)
+        if not may_all_fail:
+            self._check_share(delivery, counts, counts.read)
         written = pq.read_metadata(staged.landed.path).num_rows
         accounted = written + counts.quarantined + counts.filtered + counts.erased + counts.unchanged
         if counts.read != accounted:
@@ -763,6 +808,7 @@ class _Landing:
             bytes=draft.bytes or size,
             parquet_sha256=staged.landed.sha256(),
             undeclared_columns=tuple(judge.undeclared),
+            delivered_columns=tuple(names),
         )
 
     def _erased(self, entry: LedgerEntry) -> ErasedRows:

@@ -70,6 +70,8 @@ class LedgerEntry:
         Whether the mapping limited the rows: the next delivery begins where the one before it ended.
     replays
         Delivery whose quarantined records it holds.
+    delivered_columns
+        The columns of the file in its own order; empty in deliveries of before this was kept.
     erasures
         Certificates of the erasures that rewrote it, in their order. What it was before is in `ledger/history`.
     """
@@ -102,6 +104,7 @@ class LedgerEntry:
     watermark: str | None = None
     is_trial: bool = False
     replays: str | None = None
+    delivered_columns: tuple[str, ...] = ()
 
     @property
     def rows_lost(self) -> int:
@@ -209,10 +212,16 @@ def in_force(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
         rival = latest.get(entry.place)
         if rival is None or (rival.landed_at, rival.delivery_id) < (entry.landed_at, entry.delivery_id):
             latest[entry.place] = entry
-    standing = {entry.delivery_id for entry in latest.values()}
-    return [
-        entry for entry in kept if latest[entry.place] is entry and (entry.replays is None or entry.replays in standing)
-    ]
+    standing = {entry.delivery_id: entry for entry in latest.values()}
+
+    def is_standing(entry: LedgerEntry) -> bool:
+        while entry.replays is not None:
+            if entry.replays not in standing:
+                return False
+            entry = standing[entry.replays]
+        return True
+
+    return [entry for entry in kept if latest[entry.place] is entry and is_standing(entry)]
 
 
 def default_as_of(entries: Iterable[LedgerEntry], bank: Bank) -> date:
@@ -281,6 +290,7 @@ def _read_entry(path: Path) -> LedgerEntry:
             values[name] = None if values[name] is None else date.fromisoformat(values[name])
         values["landed_at"] = datetime.fromisoformat(values["landed_at"])
         values["undeclared_columns"] = tuple(values["undeclared_columns"])
+        values["delivered_columns"] = tuple(values.get("delivered_columns", ()))
         values["erasures"] = tuple(values.get("erasures", ()))
         return LedgerEntry(**values)
     except (OSError, ValueError, KeyError, TypeError) as error:

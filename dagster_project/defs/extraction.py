@@ -64,9 +64,7 @@ def _checks_of(source: SourceSpec) -> list[str]:
         for source in _bank.mapping.sources.values()
     ],
     check_specs=[
-        dg.AssetCheckSpec(
-            name, asset=["landing", source.name], blocking=_CHECKS[name][0], description=_CHECKS[name][1]
-        )
+        dg.AssetCheckSpec(name, asset=["landing", source.name], blocking=_CHECKS[name][0], description=_CHECKS[name][1])
         for source in _bank.mapping.sources.values()
         for name in _checks_of(source)
     ],

@@ -203,7 +203,7 @@ def freshness_table(found: Sequence[Freshness]) -> MetaTable:
         "last_known_on": "Last date on which a row of it was known. | 最近已知日期。",
         "watermark": "Where the next extract of a database begins, less its overlap. | 增量水位。",
         "behind_days": "Days behind the freshest source of the bank. | 落后于最新来源的天数。",
-        "is_stopped": "Whether it stands still since its columns are not those of the mapping. | 是否因字段变化而停止。",
+        "is_stopped": "Whether it stands still: its columns are not those mapped. | 是否因字段变化而停止。",
         "stale_since": "Of a stopped one, the date of what was landed last. | 停止后数据所停留的日期。",
         "reason_en": "Of a stopped one, expected and found. | 停止原因。",
     }
@@ -235,7 +235,9 @@ def freshness_table(found: Sequence[Freshness]) -> MetaTable:
         for table in (item.tables or (None,))
     ]
     return MetaTable(
-        table_of(names, kinds, rows), "How fresh each source is, and which stand still. | 各来源的新鲜度与停止状态。", names
+        table_of(names, kinds, rows),
+        "How fresh each source is, and which stand still. | 各来源的新鲜度与停止状态。",
+        names,
     )
 
 
@@ -409,11 +411,27 @@ def _quality_rows(
             for column in entry.undeclared_columns
         )
     rows.extend(
-        ("stands_still", "landing", stop.source, "error", None, 1, f"since {stop.stale_since or 'the initial load'}: {stop.reason}")
+        (
+            "stands_still",
+            "landing",
+            stop.source,
+            "error",
+            None,
+            1,
+            f"since {stop.stale_since or 'the initial load'}: {stop.reason}",
+        )
         for stop in stops(home, bank.name).values()
     )
     rows.extend(
-        ("reconciled_with_the_source", "landing", found.source, "warning", found.days, len(found.differing_days), "days")
+        (
+            "reconciled_with_the_source",
+            "landing",
+            found.source,
+            "warning",
+            found.days,
+            len(found.differing_days),
+            "days",
+        )
         for found in reconciliations(home, bank.name)
     )
     for group in summarise(home, bank.name):

@@ -231,12 +231,16 @@ class Address:
 
 
 class Session:
-    """Asks one database, through a process that is started at the first question and ended by `close`."""
+    """Asks one database, through a process that is started at the first question and ended by `close`.
+
+    `lock_seconds` is how long a statement waits for a lock.
+    """
 
     def __init__(self, address: Address, *, lock_seconds: int = 60) -> None:
         self.address = address
-        self._lock_seconds = lock_seconds
+        self.lock_seconds = lock_seconds
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_reading = False
         self._stderr: BinaryIO | None = None
 
     def __enter__(self) -> Session:
@@ -248,6 +252,7 @@ class Session:
     def close(self) -> None:
         """End the process, also in the middle of an answer."""
         process, self._process = self._process, None
+        self._is_reading = False
         if process is not None:
             process.kill()
             process.wait()
@@ -269,8 +274,12 @@ class Session:
         SourceRefusedError
             If it refuses.
         """
+        if self._is_reading:
+            # The answer before was not read to its end.
+            self.close()
         self.address.reach()
         process = self._started()
+        self._is_reading = True
         assert process.stdin is not None  # noqa: S101 - asked for when it was started
         assert process.stdout is not None  # noqa: S101
         request = {
@@ -279,10 +288,10 @@ class Session:
             "statement": statement,
             "rows": rows,
             "before": [
-                part.strip() for part in self.address.dialect.before.format(self._lock_seconds).split(";") if part
+                part.strip() for part in self.address.dialect.before.format(self.lock_seconds).split(";") if part
             ],
             "seconds": CONNECT_SECONDS,
-            "lock_seconds": self._lock_seconds,
+            "lock_seconds": self.lock_seconds,
             "longest_text": LONGEST_TEXT,
         }
         try:
@@ -334,6 +343,7 @@ class Session:
             # A stream that is cut off between two messages looks whole: only this line says that it is.
             raise self._ended(statement)
         outcome: dict[str, Any] = json.loads(line)
+        self._is_reading = False
         if "error" in outcome:
             raise self._failed(outcome["error"], statement)
         return int(outcome["rows"])
@@ -369,7 +379,7 @@ class Session:
                 "a table of the source is locked",
                 where=self.address.variable,
                 found=told,
-                valid=f"a lock that is released within {self._lock_seconds} seconds (database.lock_seconds)",
+                valid=f"a lock that is released within {self.lock_seconds} seconds (database.lock_seconds)",
                 next_step="run again when the lock is gone: what was being read was not landed",
             )
         return SourceRefusedError(
