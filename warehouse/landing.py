@@ -570,7 +570,8 @@ class Landing:
         draft = self._draft(delivery, replayed.file_sha256, 0)
 
         def complete(entry: LedgerEntry) -> LedgerEntry:
-            return replace(entry, replays=replayed.delivery_id)
+            # Records stay as they stand in the file that was delivered, in its order of columns.
+            return replace(entry, replays=replayed.delivery_id, delivered_columns=replayed.delivered_columns)
 
         result = self._land_rows(delivery, rows, draft, entries, complete, started=time.perf_counter(), is_replay=True)
         return result if result.is_new else None

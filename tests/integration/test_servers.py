@@ -29,6 +29,7 @@ from warehouse.sources.database import Address, ConnectionFailedError, Session
 from warehouse.sources.mapping import load_mapping
 
 TODAY = date(2026, 1, 2)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +40,8 @@ def bank_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with postgres(tmp_path_factory.mktemp("servers") / "postgres") as running:
+def server() -> Iterator[Postgres]:
+    with postgres() as running:
         yield running
 
 

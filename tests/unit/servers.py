@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,7 +60,13 @@ class Postgres:
     def kill(self) -> None:
         """End it at once, connections and all, as a crash would."""
         if self.is_running:
-            self._control("-m", "immediate", "-w", "stop")
+            # By its number: another session of pytest may have closed the folder above to the server's user meanwhile.
+            number = int((self.folder / "postmaster.pid").read_text().split()[0])
+            os.kill(number, signal.SIGQUIT)
+            for _ in range(600):
+                if not (self.folder / "postmaster.pid").exists():
+                    break
+                time.sleep(0.1)
             self.is_running = False
 
     def run(self, sql: str, database: str = "postgres") -> str:
@@ -135,13 +143,15 @@ class MariaDB:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server, for a while."""
-    server = Postgres(folder)
-    try:
-        yield server
-    finally:
-        server.kill()
+    # Not below pytest's folder, which every session of pytest closes to other users, the server's among them.
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
+        server = Postgres(Path(folder) / "data")
+        try:
+            yield server
+        finally:
+            server.kill()
 
 
 @contextmanager

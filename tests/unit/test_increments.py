@@ -298,8 +298,9 @@ CHANGES = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(
-    max_examples=4,
+    max_examples=3,
     deadline=None,
     derandomize=True,
     # Each example runs some ten deliveries: shrinking one would take minutes.

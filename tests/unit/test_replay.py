@@ -161,7 +161,7 @@ def damaged(chance: random.Random) -> tuple[str, bytes]:
     return name, kinds[name]()
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 10))])
 def test_damaged_files_end_accounted_for_or_in_an_error_that_names_the_place(tmp_path: Path, seed: int) -> None:
     ends = {"landed": 0, "refused": 0}
     # A connection to a database and a vault take a tenth of a second each time: sixteen files are one landing each.
@@ -192,7 +192,7 @@ def test_damaged_files_end_accounted_for_or_in_an_error_that_names_the_place(tmp
     assert all(ends.values()), ends
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 4))])
 def test_damaged_mappings_and_parquet_end_in_an_error_that_names_the_place(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     for number in range(10):
