@@ -57,9 +57,9 @@ tables:
   products:
     - rows: [{{source_system: core, product_code: D, category: deposit_demand, side: liability}}]
   customers:
-    - rows: []
+    []
   accounts:
-    - rows: []
+    []
   transactions:
     - from: posting
       columns:

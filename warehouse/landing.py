@@ -902,7 +902,7 @@ def _checked_statement(session: Session, delivery: Delivery, window: Window) -> 
     source, dialect = delivery.source, session.address.dialect
     if source.database is None:
         raise ValueError("the source is no database")
-    empty = TableRows(session.table(probe_statement(source.database, dialect)), str(delivery.path))
+    empty = TableRows(session.probe(probe_statement(source.database, dialect)), str(delivery.path))
     _check_columns(delivery, empty)
     types = {field.name: field.type for field in empty.empty_rows().schema}
     # SQLite gives no types: what it declares is only a hint.

@@ -62,7 +62,7 @@ def _database_lines(bank: Bank, source: SourceSpec) -> list[CheckLine]:
     try:
         address = Address.from_environment(spec.url_from, where)
         with Session(address, lock_seconds=spec.lock_seconds) as session:
-            empty = session.table(probe_statement(spec, address.dialect))
+            empty = session.probe(probe_statement(spec, address.dialect))
             lines = _column_lines(source, empty, is_typed=address.kind != "sqlite")
             if not any(line.status == "error" for line in lines):
                 statement = read_statement(spec, address.dialect, source.columns, [], None)

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -264,8 +265,12 @@ class Session:
             self._stderr.close()
             self._stderr = None
 
-    def stream(self, statement: str, rows: int = BATCH_ROWS) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    def stream(
+        self, statement: str, rows: int = BATCH_ROWS, *, within: float | None = None
+    ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """Schema and batches of what a statement gives; the batches must be read to their end, or the session closed.
+
+        `within` is how many seconds the answer may take to begin.
 
         Raises
         ------
@@ -297,6 +302,9 @@ class Session:
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
+            if within is not None and not select.select([process.stdout], [], [], within)[0]:
+                self.close()
+                raise self._locked(statement, f"no answer within {within:.0f} seconds")
             reader = pa.ipc.open_stream(process.stdout)
         except (OSError, pa.ArrowException) as error:
             raise self._ended(statement) from error
@@ -360,6 +368,21 @@ class Session:
             )
         return self._process
 
+    def probe(self, statement: str) -> pa.Table:
+        """What a statement gives that gives no rows: it can only be slow if it waits for a lock."""
+        # Drivers ask for the columns on a connection of its own, on which no time limit for locks was set.
+        schema, batches = self.stream(statement, within=self.lock_seconds + CONNECT_SECONDS)
+        return pa.Table.from_batches(list(batches), schema)
+
+    def _locked(self, statement: str, found: str) -> UserError:
+        return SourceRefusedError(
+            "a table of the source is locked",
+            where=self.address.variable,
+            found=f"{found}: {' '.join(statement.split())[:200]}",
+            valid=f"a lock that is released within {self.lock_seconds} seconds (database.lock_seconds)",
+            next_step="run again when the lock is gone: what was being read was not landed",
+        )
+
     def _ended(self, statement: str) -> UserError:
         self.close()
         return self._failed("the process that reads the database ended without a word", statement)
@@ -375,13 +398,7 @@ class Session:
                 next_step="see to the server and run again: what was being read was not landed",
             )
         if _LOCKED.search(message):
-            return SourceRefusedError(
-                "a table of the source is locked",
-                where=self.address.variable,
-                found=told,
-                valid=f"a lock that is released within {self.lock_seconds} seconds (database.lock_seconds)",
-                next_step="run again when the lock is gone: what was being read was not landed",
-            )
+            return self._locked(statement, told)
         return SourceRefusedError(
             "the database refuses what the mapping asks",
             where=self.address.variable,
