@@ -100,7 +100,8 @@ def propose(address: Address, variable: str, schemas: Sequence[str] = ()) -> str
         source = _plain(name if names.count(name) == 1 else f"{schema}_{name}")
         full = name if address.kind == "sqlite" else f"{schema}.{name}"
         guessed = _contract_table(name, contract)
-        sources.append(_source_text(source, schema if address.kind != "sqlite" else "core", full, variable, columns))
+        system = schema if address.kind != "sqlite" else "core"
+        sources.append(_source_text(source, system, full, variable, columns=columns, feeds=guessed))
         if guessed is not None:
             fed.setdefault(guessed.name, []).append(_select_text(source, guessed, columns))
     missing = [table.name for table in contract.tables.values() if table.needed and table.name not in fed]
@@ -114,8 +115,8 @@ def propose(address: Address, variable: str, schemas: Sequence[str] = ()) -> str
     return "\n".join(lines) + "\n"
 
 
-def column_proposal(name: str, type_: str) -> str:
-    """Line that declares a column.
+def column_proposal(name: str, type_: str, personal_data: str | None = None) -> str:
+    """Line that declares a column; its class is guessed by name where it is not given.
 
     Examples
     --------
@@ -123,7 +124,7 @@ def column_proposal(name: str, type_: str) -> str:
     'mobile_phone: {personal_data: direct_identifier}'
     """
     parts = [] if type_ == "VARCHAR" else [f'type: "{type_}"' if "(" in type_ else f"type: {type_}"]
-    class_ = (
+    class_ = personal_data or (
         "direct_identifier"
         if _IDENTIFYING.search(name) and type_ == "VARCHAR"
         else "free_text"
@@ -132,7 +133,7 @@ def column_proposal(name: str, type_: str) -> str:
         if _QUASI.search(name)
         else None
     )
-    parts += [f"personal_data: {class_}"] if class_ else []
+    parts += [f"personal_data: {class_}"] if class_ not in (None, "none") else []
     return f"{name}: {{{', '.join(parts)}}}"
 
 
@@ -183,7 +184,15 @@ def _contract_table(name: str, contract: Contract) -> Table | None:
     return contract.tables[near[0]] if near else None
 
 
-def _source_text(source: str, system: str, table: str, variable: str, columns: Iterable[ProposedColumn]) -> str:
+def _source_text(
+    source: str,
+    system: str,
+    table: str,
+    variable: str,
+    *,
+    columns: Sequence[ProposedColumn],
+    feeds: Table | None,
+) -> str:
     listed = list(columns)
     keys = [column.name for column in listed if column.is_key]
     cursor = next((c for name in _CURSORS for c in listed if c.name.lower() == name and c.type == "TIMESTAMP"), None)
@@ -205,7 +214,9 @@ def _source_text(source: str, system: str, table: str, variable: str, columns: I
         lines += [f"    known_on: cast({cursor.name} as date)"]
     lines += ["    columns:"]
     for column in listed:
-        line = column_proposal(column.name, column.type)
+        # What becomes a column of the contract has its class; the names of branches are nobody's.
+        known = feeds.column(column.name.lower()) if feeds is not None else None
+        line = column_proposal(column.name, column.type, known.personal_data if known is not None else None)
         if column.is_key or column.is_required:
             line = line.replace("{", "{required: true, ", 1).replace(", }", "}")
         lines.append(f"      {line}")
