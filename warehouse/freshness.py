@@ -116,6 +116,7 @@ def freshness(home: Home, bank: Bank, entries: Iterable[LedgerEntry]) -> list[Fr
     found = []
     for source in bank.mapping.sources.values():
         own = [entry for entry in standing if entry.source == source.name]
+        marked = [entry for entry in own if entry.watermark is not None]
         known = latest[source.name]
         is_dated = known is not None and known != KNOWN_FROM_THE_START
         found.append(
@@ -126,7 +127,7 @@ def freshness(home: Home, bank: Bank, entries: Iterable[LedgerEntry]) -> list[Fr
                 rows=sum(entry.rows_landed for entry in own),
                 last_delivery_on=max((entry.known_on for entry in own if entry.known_on), default=None),
                 last_known_on=known if is_dated else None,
-                watermark=max(own, key=_last_known).watermark if own else None,
+                watermark=max(marked, key=_last_known).watermark if marked else None,
                 behind_days=(freshest - known) // timedelta(days=1)
                 if is_dated and freshest is not None and known is not None
                 else None,

@@ -82,6 +82,11 @@ def run_job(job_name: str, environment: Environment, console: Console) -> int:
     return 0
 
 
+def _names_of(kind: type[Exception]) -> set[str]:
+    """Names of a class of errors and of all that are made from it: Dagster keeps no more than the name."""
+    return {kind.__name__}.union(*(_names_of(special) for special in kind.__subclasses__()))
+
+
 def _tell_failure(result: dg.ExecuteInProcessResult, console: Console) -> int:
     """Print why a run failed, and return its exit code."""
     code = 1
@@ -99,7 +104,7 @@ def _tell_failure(result: dg.ExecuteInProcessResult, console: Console) -> int:
             chain.append(error)
             error = error.cause
         # What the user can mend is said by our own error, wherever in the chain it stands; else the first cause speaks.
-        mine = next((one for one in chain if one.cls_name == UserError.__name__), None)
+        mine = next((one for one in chain if one.cls_name in _names_of(UserError)), None)
         message = (mine or chain[-1]).message.strip() if chain else ""
         if mine is not None:
             code = UserError.exit_code
