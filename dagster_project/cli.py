@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -323,13 +323,20 @@ def quarantine_replay(
 
 
 def user_of_process() -> str:
-    """Account of whoever gave the command, for the record of what was read and decided."""
-    return getpass.getuser()
+    """Account of whoever gave the command, for the record of what was read and decided.
+
+    It is the account of the process: names in the environment are whatever somebody writes there.
+    """
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # as in a container without an account of that number
+        return f"uid {number}"
 
 
 @vault.command("status")
 def vault_status() -> None:
-    """Show what the vault holds, by number, after opening its keys."""
+    """Show what the vault holds, by number, after opening every key and comparing every file with its manifest."""
     from warehouse.vault import KEY_VARIABLE, status  # noqa: PLC0415
 
     source = KEY_VARIABLE if KEY_VARIABLE in os.environ else "vault/master.key"
@@ -356,14 +363,16 @@ def vault_show(
     from warehouse.vault import read_clear  # noqa: PLC0415
 
     home = home_of_process()
+    bank = bank_in_force(home)
     values = read_clear(
         home,
-        bank_in_force(home).name,
+        bank.name,
         [record],
         purpose=purpose,
         role=role,
         who=user_of_process(),
         authority=authority,
+        mapping=bank.mapping,
     )
     table = Table("source", "known on", "row", "column", "value", box=None, pad_edge=False)
     for value in values:
@@ -420,7 +429,8 @@ def erase(
             ("source records", f"{len(rows.record_ids):,}, their keys destroyed"),
             ("accounts", f"{len(rows.accounts):,}, {len(rows.shared_accounts):,} of them shared with others"),
             ("landed rows", f"{sum(map(len, rows.landed.values())):,} in {len(rows.landed):,} deliveries"),
-            ("quarantined", f"{sum(map(len, rows.quarantined.values())):,} in {len(rows.quarantined):,} deliveries"),
+            ("quarantined", f"{sum(map(len, rows.quarantined.values())):,} that name them"),
+            ("perhaps theirs", f"{sum(map(len, rows.perhaps_quarantined.values())):,} quarantined that name nobody"),
             ("superseded", f"{len(rows.superseded):,} deliveries no longer in force, their files deleted"),
             ("models", ", ".join(planned.models) or "none"),
             ("releases", f"{', '.join(planned.releases) or 'none'} (each until it is pruned)"),
@@ -430,8 +440,6 @@ def erase(
             console.print(f"{name:<16} {value}", markup=False, soft_wrap=True)
         console.print("Nothing was changed.")
         return
-    if not reason:
-        raise UserError("an erasure needs a reason", where="--reason", next_step="mainbank erase PERSON --reason ...")
     certificate = erasure.erase(home, bank, persons, reason=reason, who=who, with_shared=with_shared)
     console.print(f"erased; certificate {certificate['certificate']}", soft_wrap=True)
     console.print(f"{len(certificate['deliveries'])} deliveries were rewritten; the warehouse is built by the next run")
@@ -458,7 +466,7 @@ def hold(
     from warehouse.erasure import set_hold  # noqa: PLC0415
 
     home = home_of_process()
-    set_hold(home, bank_in_force(home).name, person, reason=reason, who=user_of_process(), is_release=release_)
+    set_hold(home, bank_in_force(home), person, reason=reason, who=user_of_process(), is_release=release_)
     console.print(f"{person}: {'released' if release_ else 'held'}", markup=False)
 
 
@@ -471,7 +479,7 @@ def export(
 ) -> None:
     """Give all that is held of a person, as JSON. The reading is recorded."""
     from warehouse.export import export_person  # noqa: PLC0415
-    from warehouse.vault.files import write_bytes  # noqa: PLC0415
+    from warehouse.vault.files import write_new  # noqa: PLC0415
 
     home = home_of_process()
     held = export_person(home, bank_in_force(home), person, purpose=purpose, role=role, who=user_of_process())
@@ -479,7 +487,7 @@ def export(
     if out is None:
         sys.stdout.write(text + "\n")
     else:
-        write_bytes(out, text.encode())
+        write_new(out, text.encode())
         console.print(f"written to {out}", markup=False, soft_wrap=True)
 
 

@@ -30,6 +30,7 @@ from warehouse.sources.specification import (
     typed_expression,
 )
 from warehouse.vault import mask
+from warehouse.vault.files import spill_folder
 
 #: Differing rows and days that are listed.
 LISTED = 100
@@ -137,7 +138,7 @@ def reconcile(
     configuration: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": resources.memory_limit,
         "threads": resources.threads,
-        "temp_directory": str(home.vault / "spill"),
+        "temp_directory": spill_folder(home.vault),
     }
     with duckdb.connect(":memory:", config=configuration) as connection:
         connection.execute("set TimeZone = 'UTC'")
