@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: The business date of rows that carry no date of their own in an initial load: known from the start.
 KNOWN_FROM_THE_START = date(1900, 1, 1)
 LEDGER_FOLDER = "ledger"
+#: Beside it, below the landing of a bank: what was found by comparing with its databases.
+RECONCILIATION = "reconciliation"
 _DATES = ("known_on", "known_from", "known_to")
 
 

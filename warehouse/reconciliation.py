@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from warehouse.home import Home
 from warehouse.increments import Window
-from warehouse.ledger import LedgerEntry, in_force
+from warehouse.ledger import RECONCILIATION, LedgerEntry, in_force
 from warehouse.sources.bank import Bank
 from warehouse.sources.database import Dialect, Session, read_statement, relation_of
 from warehouse.sources.specification import (
@@ -29,6 +29,7 @@ from warehouse.sources.specification import (
     quote_text,
     typed_expression,
 )
+from warehouse.tombstones import NOBODY, tombstones
 from warehouse.vault import mask
 from warehouse.vault.files import spill_folder
 
@@ -89,7 +90,7 @@ class Reconciliation:
 
 
 def _path(home: Home, bank: str, source: str) -> Path:
-    return home.landing / bank / "reconciliation" / f"{source}.json"
+    return home.landing / bank / RECONCILIATION / f"{source}.json"
 
 
 def reconciliations(home: Home, bank: str) -> list[Reconciliation]:
@@ -157,7 +158,9 @@ def reconcile(
             """
         ).fetchall()
         differing = [row for row in compared if row[1] != row[2] or row[3] != row[4]]
-        rows = _differing_rows(connection, session, bounded, source, asked) if differing else []
+        # What the source has beyond landing may be a person's who was erased: of those only the day is told.
+        is_told = tombstones(home, bank.name) == NOBODY
+        rows = _differing_rows(connection, session, bounded, source, asked, is_told=is_told) if differing else []
     found = Reconciliation(
         source=source.name,
         delivery_id=entry.delivery_id,
@@ -286,8 +289,10 @@ def _differing_rows(
     spec: DatabaseSpec,
     source: SourceSpec,
     asked: ReconciliationSpec,
+    *,
+    is_told: bool,
 ) -> list[RowDifference]:
-    """The rows that differ, compared one by one."""
+    """The rows that differ, compared one by one; if `is_told`, also those that only the source has."""
     connection.register("source_row", session.table(_rows_statement(spec, source, asked, session.address.dialect)))
     found = connection.execute(
         f"""
@@ -300,8 +305,9 @@ def _differing_rows(
             from source_row
         ) as source
         full join landed on landed.key = source.key
-        where source.key is null or landed.key is null
-            or source.amount is distinct from landed.amount or source.day is distinct from landed.day
+        where (source.key is null or landed.key is null
+            or source.amount is distinct from landed.amount or source.day is distinct from landed.day)
+            {"" if is_told else "and landed.key is not null"}
         order by all
         limit {LISTED}
         """

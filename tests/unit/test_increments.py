@@ -21,6 +21,8 @@ from warehouse.ledger import in_force, read_ledger
 from warehouse.reconciliation import reconciliations
 from warehouse.registration import register
 from warehouse.sources.bank import Bank, load_bank
+from warehouse.tombstones import ERASURES, hashed_ids
+from warehouse.vault.files import append_line
 
 VARIABLE = "SMALL_BANK_URL"
 TODAY = date(2024, 3, 1)
@@ -282,6 +284,14 @@ def test_differences_from_the_source_are_listed_to_the_row(source: SmallDatabase
     ]
     assert [(row.key, row.amount_source, row.amount_landed) for row in found.rows] == [("100", "99", "50")]
     assert (found.rows_source, found.rows_landed) == (5, 5)
+    # Once somebody was erased, a row that only the source has may be theirs: its day is told, the row is not.
+    source.run("insert into posting values (99, 10, '2021-03-02 09:00:00', '7.00')")
+    line = {"bank": "small", "record_ids": [], "customers": [], "accounts": hashed_ids("account", [("core", "77")])}
+    append_line(source.home.decisions / ERASURES, line)
+    source.land(TODAY + timedelta(days=2))
+    (found,) = reconciliations(source.home, "small")
+    assert [(day.day, day.rows_source, day.rows_landed) for day in found.differing_days] == [("2021-03-02", 2, 1)]
+    assert [row.key for row in found.rows] == ["100"]
 
 
 CHANGES = st.lists(

@@ -8,6 +8,7 @@ neither it nor a value of a row is in any message.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -37,6 +38,7 @@ BATCH_ROWS = 1 << 16
 CONNECT_SECONDS = 10
 #: Longest text a driver that cannot tell beforehand makes room for, in characters.
 LONGEST_TEXT = 4096
+_PIPE_BYTES = 1 << 20
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _WORD = re.compile(r"[\w$.]+")
 _PANIC = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
@@ -366,6 +368,10 @@ class Session:
                 stderr=self._stderr,
                 env={**os.environ, "RUST_BACKTRACE": "0", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             )
+            assert self._process.stdout is not None  # noqa: S101 - asked for just now
+            # Batches are some megabytes, and each filling of a pipe wakes both processes. It works without.
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         return self._process
 
     def probe(self, statement: str) -> pa.Table:
