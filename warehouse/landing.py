@@ -167,8 +167,13 @@ def land(
     opened = [_opened(delivery) for delivery in deliveries]
     addresses = _addresses(bank)
     with open_landing(bank, home, tell) as (landing, entries):
-        ready = _without_stopped(bank, home, deliveries, opened, entries=entries, tell=tell)
+        ready, stopped = _without_stopped(bank, home, deliveries, opened, entries=entries)
         results = [landing.land(delivery, rows, entries) for delivery, rows in ready]
+        # Only now, since what was landed before the refused delivery says since when a source is stale.
+        for delivery, drift in stopped:
+            name, why = delivery.source.name, str(drift)
+            stop = record_stop(home, bank.name, name, entries=entries, refused=delivery.known_on, why=why)
+            tell(f"{name} stands still since {stop.stale_since or 'the initial load'}: {drift}")
         for source, address in addresses.items():
             results += landing.extract(bank.mapping.sources[source], address, entries, today)
         return results
@@ -241,9 +246,8 @@ def _without_stopped(
     opened: Sequence[DeliveredRows | DriftError],
     *,
     entries: list[LedgerEntry],
-    tell: Callable[[str], None],
-) -> list[tuple[Delivery, DeliveredRows]]:
-    """The deliveries that can be landed: of a source that drifted, those up to that delivery."""
+) -> tuple[list[tuple[Delivery, DeliveredRows]], list[tuple[Delivery, DriftError]]]:
+    """The deliveries that can be landed, of a source that drifted those up to that delivery; and those refused."""
     _refuse_what_never_came(deliveries, opened, entries)
     places = {entry.place: entry for entry in in_force(entries)}
     ready: list[tuple[Delivery, DeliveredRows]] = []
@@ -257,13 +261,10 @@ def _without_stopped(
                 stopped.setdefault(source, (delivery, rows))
         elif source not in stopped:
             ready.append((delivery, rows))
-    for source, (delivery, drift) in stopped.items():
-        stop = record_stop(home, bank.name, source, entries=entries, refused=delivery.known_on, why=str(drift))
-        tell(f"{source} stands still since {stop.stale_since or 'the initial load'}: {drift}")
     for source_ in bank.mapping.sources.values():
         if source_.database is None and source_.name not in stopped:
             end_stop(home, bank.name, source_.name)
-    return ready
+    return ready, list(stopped.values())
 
 
 def _sha256(path: Path) -> str:
@@ -1016,7 +1017,8 @@ class _StagedFile:
                 compression="zstd",
                 # What hardly repeats is larger with a dictionary than without, and takes three times as long.
                 use_dictionary=_repeating_columns(table),
-                write_statistics=[name for name in table.column_names if name in ADDED_COLUMNS],
+                # Of text nobody asks for a range; of a cursor, an extract does.
+                write_statistics=[f.name for f in table.schema if not pa.types.is_string(f.type)],
             )
         self._writer.write_table(table)
 
