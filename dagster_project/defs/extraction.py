@@ -1,5 +1,6 @@
 """Deliveries come in: each source of the mapping is landed, then registered under the names of the contract."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from dagster_project.lib.environment import Environment, bank_of
 from warehouse import landing as landing_room
 from warehouse.contract import load_contract
 from warehouse.freshness import Freshness, freshness
+from warehouse.home import Home
+from warehouse.landed_sample import masked_rows
 from warehouse.ledger import read_ledger
 from warehouse.reconciliation import Reconciliation, reconciliations
 from warehouse.sources.database import ConnectionFailedError
@@ -49,12 +52,17 @@ def _checks_of(source: SourceSpec) -> list[str]:
     return [name for name in _CHECKS if name != "reconciled" or is_reconciled]
 
 
+def _group_of(source_system: str) -> str:
+    """A source system's group in the graph; Dagster allows letters, digits and underscores."""
+    return f"landing_{re.sub(r'[^A-Za-z0-9_]', '_', source_system)}"
+
+
 @dg.multi_asset(
     name="landing",
     specs=[
         dg.AssetSpec(
             key=["landing", source.name],
-            group_name="landing",
+            group_name=_group_of(source.source_system),
             kinds={"parquet"},
             owners=OWNERS,
             tags={"mainbank/source_system": source.source_system},
@@ -87,10 +95,11 @@ def landing(
     reconciled = {item.source: item for item in reconciliations(home, bank.name)}
     for source in bank.mapping.sources.values():
         landed = [result for result in results if result.entry.source == source.name]
-        yield from _results_of(source, landed, found[source.name], reconciled.get(source.name))
+        yield from _results_of(home, source, landed, found[source.name], reconciled.get(source.name))
 
 
 def _results_of(
+    home: Home,
     source: SourceSpec,
     landed: list[landing_room.LandingResult],
     fresh: Freshness,
@@ -119,6 +128,9 @@ def _results_of(
         metadata["watermark"] = fresh.watermark
     if fresh.last_known_on is not None:
         metadata["last known on"] = str(fresh.last_known_on)
+    if new:
+        rows = masked_rows(home, source, new[-1].entry)
+        metadata["sample"] = dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
     yield dg.MaterializeResult(asset_key=key, metadata=metadata)
     lost = sum(entry.rows_lost for entry in seen)
     yield dg.AssetCheckResult(
