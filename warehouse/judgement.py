@@ -6,7 +6,7 @@ the source's reader; references between tables are resolved when the warehouse i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -37,6 +37,7 @@ LANDED, QUARANTINED, FILTERED, ERASED = 0, 1, 2, 3
 _CHUNK_ROWS = 1 << 12
 _VERDICT = "_verdict"
 _RECORD = "_record"
+_DELETED = "_deleted"
 _ERASED = "_erased"
 
 
@@ -92,6 +93,8 @@ class JudgedRows:
         Number of rows the mapping's `where` does not keep.
     erased
         Number of rows left out since their person was erased.
+    unchanged
+        Number of rows left out since they were landed before and are the same.
     """
 
     landed: pa.Table
@@ -100,6 +103,7 @@ class JudgedRows:
     faults: list[Fault]
     filtered: int
     erased: int = 0
+    unchanged: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,8 @@ class Judge:
         `upsert` or `delete`. Of a deleted row only the key must be there, and `where` is not asked.
     erased
         Rows that are left out whatever they hold.
+    is_news
+        Tells of rows as they would be landed which of them are new or changed; without it all are.
     """
 
     def __init__(
@@ -157,9 +163,11 @@ class Judge:
         known_on: date | None,
         operation: str,
         erased: ErasedRows = NOTHING_ERASED,
+        is_news: Callable[[pa.Table], pa.Array] | None = None,
     ) -> None:
         self._connection = connection
         self._erased = erased
+        self._is_news = is_news
         self._source = source
         self._is_delete = operation == "delete"
         self._absent = [column.name for column in source.columns if column.name not in names]
@@ -215,14 +223,24 @@ class Judge:
             name: self._identified(judged.column(column) if column in judged.column_names else batch.column(name))
             for name, column in self._clear.items()
         }
+        landed = self._landed(batch, judged, clear)
+        unchanged = 0
+        if self._is_news is not None:
+            is_news = self._is_news(landed)
+            unchanged = landed.num_rows - int(pc.sum(is_news.cast(pa.int64())).as_py() or 0)
+            if unchanged:
+                # Their clear values are in the vault already.
+                landed, judged = landed.filter(is_news), judged.filter(is_news)
+                clear = {name: self._identified(found.values.filter(is_news)) for name, found in clear.items()}
         record_values, block_values = self._identifying_values(judged, clear)
         return JudgedRows(
-            landed=self._landed(batch, judged, clear),
+            landed=landed,
             record_values=record_values,
             block_values=block_values,
             faults=faults,
             filtered=int((verdict == FILTERED).sum()),
             erased=int((verdict == ERASED).sum()),
+            unchanged=unchanged,
         )
 
     def _of_batch(self, query: str, batch: pa.Table) -> pa.Table:
@@ -273,9 +291,10 @@ class Judge:
             raise RuntimeError("DuckDB gave the values of a batch back in another order")
         return found
 
-    def _identified(self, values: pa.ChunkedArray) -> _Identifying:
+    def _identified(self, values: pa.ChunkedArray | pa.Array) -> _Identifying:
         """Normalised values and tokens, each distinct one worked out once."""
-        encoded = pc.dictionary_encode(values.cast(pa.string()).combine_chunks())
+        texts = values.cast(pa.string())
+        encoded = pc.dictionary_encode(texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts)
         by_code, codes = normalised(encoded.dictionary), encoded.indices
         if not len(by_code):
             return _Identifying(by_code, codes, pa.nulls(len(values), pa.string()), by_code)
@@ -299,7 +318,11 @@ class Judge:
         columns[SOURCE_ROW] = batch.column(SOURCE_ROW)
         columns["_known_on"] = judged.column("_known_on")
         columns["_is_known_on_assumed"] = pa.repeat(pa.scalar(self._known_on is None), batch.num_rows)
-        columns["_operation"] = pa.repeat(pa.scalar(self._operation), batch.num_rows)
+        columns["_operation"] = (
+            pc.if_else(judged.column(_DELETED).cast(pa.bool_()), "delete", "upsert")
+            if _DELETED in judged.column_names
+            else pa.repeat(pa.scalar(self._operation), batch.num_rows)
+        )
         return pa.table(columns)
 
     def _steps(self) -> str:
@@ -340,6 +363,8 @@ class Judge:
     def _final_select(self) -> str:
         """What has to be worked out; columns that stay as they are do not travel through the database."""
         columns = [SOURCE_ROW, _VERDICT, "_known_on"]
+        if self._source.deleted_when is not None and not self._is_delete:
+            columns.append(f"coalesce(({self._source.deleted_when}), false) as {_DELETED}")
         columns += [quote_name(column.name) for column in self._source.derive if not column.is_identifying]
         if self._source.record is not None:
             columns.append(f"{normalised_expression(quote_name(self._source.record))} as {_RECORD}")
@@ -487,7 +512,11 @@ class Judge:
         expressions = [f"derive.{column.name}: {column.expression}" for column in self._source.derive]
         expressions += [
             f"{label}: {text}"
-            for label, text in (("known_on", self._source.known_on), ("where", self._source.where))
+            for label, text in (
+                ("known_on", self._source.known_on),
+                ("where", self._source.where),
+                ("deleted_when", self._source.deleted_when),
+            )
             if text
         ]
         # DuckDB quotes values in messages of conversions: those are not passed on.

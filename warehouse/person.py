@@ -120,6 +120,7 @@ def find_rows(
     quarantined, perhaps = _quarantined_rows(
         home, bank, current, record_ids, named, {id_ for _, id_ in customers}, values
     )
+    _add_replayed(current, landed, quarantined, perhaps)
     kept = {entry.delivery_id for entry in current}
     touched = {entry.source for entry in current if entry.delivery_id in {*landed, *quarantined, *perhaps}}
     superseded = [
@@ -351,6 +352,23 @@ def _landed_rows(
             ).fetchall():
                 found.setdefault(str(delivery), set()).add(int(row))
     return {delivery: frozenset(numbers) for delivery, numbers in sorted(found.items())}
+
+
+def _add_replayed(
+    current: Sequence[LedgerEntry],
+    landed: dict[str, frozenset[int]],
+    quarantined: dict[str, frozenset[int]],
+    perhaps: dict[str, frozenset[int]],
+) -> None:
+    """Add the records as which replayed rows still lie in the quarantine they came from, under the same numbers."""
+    # A replay is landed after what it replays: the last ones first, each hands on what it was handed.
+    for entry in sorted(current, key=lambda one: one.landed_at, reverse=True):
+        if entry.replays is None:
+            continue
+        own = landed.get(entry.delivery_id, frozenset()) | quarantined.get(entry.delivery_id, frozenset())
+        for found, numbers in ((quarantined, own), (perhaps, perhaps.get(entry.delivery_id, frozenset()))):
+            if numbers:
+                found[entry.replays] = found.get(entry.replays, frozenset()) | numbers
 
 
 def _quarantined_rows(  # noqa: PLR0917
