@@ -100,7 +100,7 @@ def retrain(
 
 
 @application.command()
-def sample(  # noqa: PLR0917 - the options of a command
+def sample(
     out: Annotated[Path, typer.Option(help="Folder to write; a sample bank there is replaced.")],
     *,
     customers: Annotated[
