@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from warehouse.errors import UserError
 from warehouse.home import Home
+from warehouse.identity import decisions
 from warehouse.judgement import ErasedRows
 from warehouse.ledger import LEDGER_FOLDER, RECONCILIATION, LedgerEntry, read_ledger, write_entry
 from warehouse.person import PersonRows, find_rows, records_of
@@ -183,7 +184,7 @@ def plan(home: Home, bank: Bank, person_ids: Sequence[str], *, who: str) -> Eras
 def erase(
     home: Home, bank: Bank, person_ids: Sequence[str], *, reason: str, who: str, with_shared: bool = False
 ) -> dict[str, Any]:
-    """Erase persons: afterwards no key, landed row or quarantined record of theirs is left.
+    """Erase persons: afterwards no key, landed row, quarantined record or decision about them is left.
 
     The warehouse file is deleted, since deleted rows stay in DuckDB's bytes: the next run builds a new one.
 
@@ -323,6 +324,7 @@ class _Erasure:
             self._destroy_keys(path)
         for path in sorted((home.root / "models" / self._bank).glob("*/*/*.parquet")):
             self._drop_persons(path)
+        decisions.forget(home, self._bank, stated["record_ids"], stated["person_ids"])
         self._remove_built()
         self._manifests.settle()
         known = {line["erasure_id"]: line for line in read_lines(home.decisions / ERASURES)}

@@ -5,7 +5,8 @@ Lines name records by their pseudonyms and persons by their ids; what they say h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,12 +19,14 @@ from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.identity.model import FOLDER
 from warehouse.sources.bank import Bank
-from warehouse.vault.files import append_line, read_lines
+from warehouse.vault.files import append_line, locked, read_lines, write_bytes
 
 FILE = "decisions.jsonl"
 MERGE, SPLIT, KEEP, MERGED = "merge", "split", "keep", "merged"
 #: Who is named where no person decided.
 PIPELINE = "pipeline"
+#: In the place of the reason of a decision that named somebody who was erased since.
+ERASED = "erased"
 _IS_CURRENT = "known_to = date '9999-12-31'"
 
 
@@ -38,9 +41,43 @@ def read_decisions(home: Home, bank: str) -> list[dict[str, Any]]:
 
 
 def land(home: Home, bank: str, action: str, *, who: str, reason: str, **content: object) -> None:
-    """Append a decision."""
+    """Append a decision; refused while an erasure rewrites what was decided."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    append_line(decisions_path(home, bank), {"action": action, **content, "reason": reason, "who": who, "at": at})
+    with locked(home.vault, exclusively=False):
+        append_line(decisions_path(home, bank), {"action": action, **content, "reason": reason, "who": who, "at": at})
+
+
+def forget(home: Home, bank: str, record_ids: Collection[str], person_ids: Collection[str]) -> None:
+    """Take erased records and persons out of the decisions; what was decided about others stays in force.
+
+    The reason of a line that named one goes too: it is in somebody's own words. The vault is held exclusively.
+    """
+    path = decisions_path(home, bank)
+    if not path.is_file():
+        return
+    records, persons = frozenset(record_ids), frozenset(person_ids)
+    before = read_decisions(home, bank)
+    after = [kept for line in before if (kept := _without(line, records, persons)) is not None]
+    if after != before:
+        text = "".join(json.dumps(line, sort_keys=True, ensure_ascii=False) + "\n" for line in after)
+        write_bytes(path, text.encode())
+
+
+def _without(line: dict[str, Any], records: frozenset[str], persons: frozenset[str]) -> dict[str, Any] | None:
+    """A decision without erased records and persons; None if nothing is left that it is about."""
+    kept = dict(line)
+    if line["action"] == MERGE:
+        kept["records"] = [living for group in line["records"] if (living := [r for r in group if r not in records])]
+        kept["person_ids"] = [person for person in line["person_ids"] if person not in persons]
+    else:
+        kept |= {name: [r for r in line[name] if r not in records] for name in ("records", "staying") if name in line}
+    if "records" in line and not kept["records"] and not kept.get("staying"):
+        return None
+    if persons.intersection((line.get("person_id"), line.get("merged_person_id"))):
+        if line["action"] != SPLIT:
+            return None
+        kept["person_id"] = None
+    return kept if kept == line else kept | {"reason": ERASED}
 
 
 @dataclass(frozen=True)
