@@ -246,13 +246,19 @@ class _SQLite:
         connection.execute(f'create table "{table}" ({listed})')
 
     def fill(self, system: str, table: str, batch: pa.RecordBatch) -> None:
-        columns = [
-            column.cast(pa.string()).to_pylist() if not pa.types.is_integer(column.type) else column.to_pylist()
-            for column in batch.columns
-        ]
+        columns = [self._stored(column) for column in batch.columns]
         marks = ", ".join("?" * len(columns))
         rows = zip(*columns, strict=True)
         self._connections[system].executemany(f'insert into "{table}" values ({marks})', rows)
+
+    @staticmethod
+    def _stored(column: pa.Array) -> list[Any]:
+        if pa.types.is_integer(column.type):
+            return list(column.to_pylist())
+        if pa.types.is_decimal(column.type):
+            # Arrow's own text of a small one has an exponent: 0E-8.
+            return [None if value is None else f"{value:f}" for value in column.to_pylist()]
+        return list(column.cast(pa.string()).to_pylist())
 
     def complete(self) -> None:
         for connection in self._connections.values():
