@@ -61,11 +61,27 @@ ranked as (
         or not bool_or(is_standing) over (partition by intervals.person_id, intervals.valid_from)
 ),
 
+systems as (
+    select distinct source_system
+    from records
+),
+
+reliability as (
+    select
+        attribute,
+        source_system,
+        precedence
+    from {{ ref('source_reliability') }}
+    where
+        valid_from <= {{ as_of() }}
+        and {{ as_of() }} < valid_to
+),
+
 -- how far each system is believed about each attribute: what is said of just this attribute, or of all of them
 believed as (
     select
         systems.source_system,
-        {%- for attribute in attributes %}
+    {%- for attribute in attributes %}
         coalesce(
             min(reliability.precedence) filter (
                 where reliability.attribute = '{{ attribute }}' and reliability.source_system = systems.source_system
@@ -78,15 +94,9 @@ believed as (
             ),
             999
         ) as {{ attribute }}_precedence{{ ',' if not loop.last }}
-        {%- endfor %}
-    from (select distinct source_system from records) as systems
-    cross join (
-        select *
-        from {{ ref('source_reliability') }}
-        where
-            valid_from <= {{ as_of() }}
-            and {{ as_of() }} < valid_to
-    ) as reliability
+    {%- endfor %}
+    from systems
+    cross join reliability
     group by systems.source_system
 )
 
@@ -95,9 +105,9 @@ select
     ranked.person_id,
     ranked.valid_from,
     ranked.valid_to,
-    {%- for attribute in attributes %}
-    {{ surviving(attribute) }},
-    {%- endfor %}
+    {% for attribute in attributes -%}
+        {{ surviving(attribute) }},
+    {% endfor -%}
     min(ranked.registered_on) as registered_on,
     count(*) filter (where ranked.is_standing) as record_count,
     bool_or(ranked.is_known_on_assumed) as is_known_on_assumed
