@@ -131,8 +131,9 @@ def _results_of(
         metadata["watermark"] = fresh.watermark
     if fresh.last_known_on is not None:
         metadata["last known on"] = str(fresh.last_known_on)
-    if new:
-        rows = masked_rows(home, source, new[-1].entry)
+    with_rows = [result.entry for result in new if result.entry.rows_landed]
+    if with_rows:
+        rows = masked_rows(home, source, with_rows[-1])
         metadata["sample"] = dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
     yield dg.MaterializeResult(asset_key=key, metadata=metadata)
     lost = sum(entry.rows_lost for entry in seen)

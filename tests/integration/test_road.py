@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -116,6 +117,7 @@ def test_running_again_changes_no_row_and_makes_a_new_release(second_home, mainb
             reads += bool(reader.execute("select count(*) from core.fct_transaction").fetchall()[0][0])
             with duckdb.connect(str(second_home / "current" / "mainbank.duckdb"), read_only=True) as other:
                 other.execute("select * from meta.release").fetchall()
+            time.sleep(0.1)
         assert process.returncode == 0
         assert reads > 0
     assert os.readlink(second_home / "current") != target
