@@ -35,6 +35,7 @@ ADDED_COLUMNS = (SOURCE_ROW, "_known_on", "_is_known_on_assumed", "_operation")
 RECORD_ID = "record_id"
 LANDED, QUARANTINED, FILTERED, ERASED = 0, 1, 2, 3
 _CHUNK_ROWS = 1 << 12
+_REMEMBERED = 1 << 18
 _VERDICT = "_verdict"
 _RECORD = "_record"
 _DELETED = "_deleted"
@@ -121,6 +122,30 @@ class _Identifying:
         return pc.take(self.by_code, self.codes)
 
 
+class _Tokens:
+    """Tokens of the values of the last batches: to look one up costs less than to make it, and most come again."""
+
+    def __init__(self) -> None:
+        self._values = pa.array([], pa.string())
+        self._tokens = pa.array([], pa.string())
+
+    def of(self, values: pa.Array, make: Callable[[pa.Array], pa.Array]) -> pa.Array:
+        """Token of each value; `make` gives those of values that were not seen lately."""
+        found = pc.index_in(values, value_set=self._values)
+        if len(self._values) + found.null_count > _REMEMBERED:
+            # Begun anew rather than sorted by age: a batch is far smaller.
+            self._values, self._tokens = self._values[:0], self._tokens[:0]
+            found = pa.nulls(len(values), pa.int32())
+        is_fresh = found.is_null().to_numpy(zero_copy_only=False)
+        places = found.fill_null(0).to_numpy().astype(np.int64)
+        places[is_fresh] = len(self._values) + np.arange(np.count_nonzero(is_fresh))
+        if found.null_count:
+            fresh = values.filter(pa.array(is_fresh))
+            self._values = pa.concat_arrays([self._values, fresh])
+            self._tokens = pa.concat_arrays([self._tokens, make(fresh)])
+        return pc.take(self._tokens, pa.array(places))
+
+
 @dataclass(frozen=True)
 class _Check:
     column: str
@@ -166,6 +191,7 @@ class Judge:
         is_news: Callable[[pa.Table], pa.Array] | None = None,
     ) -> None:
         self._connection = connection
+        self._tokens = _Tokens()
         self._erased = erased
         self._is_news = is_news
         self._source = source
@@ -298,12 +324,14 @@ class Judge:
         by_code, codes = normalised(encoded.dictionary), encoded.indices
         if not len(by_code):
             return _Identifying(by_code, codes, pa.nulls(len(values), pa.string()), by_code)
-        token = token_expression("value", is_normalised=True)
-        found = self._of_distinct(by_code, f"select {token} as hashed, place from distinct_text")
-        tokens = pc.take(found.column("hashed").cast(pa.string()).combine_chunks(), codes)
+        tokens = pc.take(self._tokens.of(by_code, self._token_of), codes)
         # Two values may have become one only where trimming changed some.
         distinct = by_code if by_code.equals(encoded.dictionary) else by_code.drop_null().unique()
         return _Identifying(by_code, codes, tokens, distinct)
+
+    def _token_of(self, values: pa.Array) -> pa.Array:
+        query = f"select {token_expression('value', is_normalised=True)} as hashed, place from distinct_text"
+        return self._of_distinct(values, query).column("hashed").cast(pa.string()).combine_chunks()
 
     def _landed(self, batch: pa.Table, judged: pa.Table, clear: dict[str, _Identifying]) -> pa.Table:
         """As delivered: the text itself, not what was read from it. What is identifying leaves as a token."""
