@@ -158,15 +158,57 @@ def test_firms_are_one_by_registration_number_or_by_the_name_without_its_legal_f
     ) | dict.fromkeys(("mobile", "email", "address"))
     same_number = firm | {"source_customer_id": "2", "name": "Something else Ltd."}
     same_name = firm | {"source_customer_id": "3", "name": "杭州(测试)贸易有限责任公司", "id_number": None}
+    same_place = same_name | {"source_customer_id": "5", "address": "杭州样本街 1 号"}
     another = firm | {
         "source_customer_id": "4",
         "name": "杭州(测试)贸易有限责任公司",
         "id_number": "91330000XX00000002",
     }
-    found = linked(firm, same_number, same_name, another)
-    assert (1, 2, linking.SAME_DOCUMENT) in found
-    assert (1, 3, linking.SAME_FIRM_NAME) in found
-    assert not any({left, right} == {1, 4} for left, right, _ in found)
+    found = linked(firm | {"address": "杭州样本街1号"}, same_number, same_name, another, same_place)
+    # of one name are firms of many owners: without a number, a telephone or a place in common nothing says it is one
+    assert found == [(1, 2, linking.SAME_DOCUMENT), (1, 5, linking.SAME_FIRM_NAME)]
+
+
+def strangers(count: int, id_number: str, **said: Any) -> list[dict[str, Any]]:
+    """Records that have nothing in common but a document number."""
+    alone = {"id_number": id_number} | dict.fromkeys(("mobile", "email", "address"))
+    return [
+        other(str(n), name=chr(ord("一") + 97 * n) + chr(ord("丁") + 61 * n), born_on=date(1950 + n, 1, 1))
+        | alone
+        | said
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("id_number", ["UNKNOWN", "not stated", "123456789", "990000199001011234"])
+@pytest.mark.parametrize("count", [2, values.MOST_RECORDS_OF_A_DOCUMENT, 30])
+def test_a_document_number_that_stands_for_none_brings_no_strangers_together(id_number: str, count: int) -> None:
+    assert linked(*strangers(count, id_number)) == []
+
+
+def test_a_document_number_that_many_records_give_says_nothing_even_of_namesakes() -> None:
+    number, most = "123456789", values.MOST_RECORDS_OF_A_DOCUMENT
+    same = {"name": "王小明", "born_on": None}
+    assert len(linked(*strangers(most, number, **same))) == most * (most - 1) // 2
+    assert linked(*strangers(most + 1, number, **same)) == []
+    firms = {"party_type": "corporate", "born_on": None}
+    assert len(linked(*strangers(most, number, **firms))) == most * (most - 1) // 2
+    assert linked(*strangers(most + 1, number, **firms)) == []
+
+
+def test_a_name_that_many_firms_go_by_does_not_compare_all_of_them() -> None:
+    nodes = [
+        {"node": n, "record": n, "known_on": DAY, "party_type": "corporate", "letters": "测试"} for n in range(120)
+    ]
+    texts = ("letters_sorted", "sound", "sound_sorted", "initials", "born", "document", "document_type")
+    unsaid = (*texts, "mobile", "email", "address", "address_numbers")
+    with duckdb.connect() as inside:
+        inside.register("nodes", pa.Table.from_pylist(nodes))
+        columns = ", ".join(f"cast(null as varchar) as {name}" for name in unsaid)
+        inside.execute(f"create table node as select *, {columns} from nodes")
+        values.block(inside)
+        (count,) = inside.execute("select count(*) from firm").fetchall()[0]
+    assert count == values.MOST_RECORDS_OF_A_VALUE
 
 
 @given(st.lists(st.sampled_from("王小明李wangming ·-"), max_size=8).map("".join), st.randoms())

@@ -58,10 +58,23 @@ _NOT_TWINS = """
         and l.born is not distinct from r.born and not coalesce(damerau_levenshtein(l.document, r.document) <= 1, false)
     )
 """
+#: A number that two persons unlike each other give, by name and by birth date, is made up or was copied.
+#: Where a birth date is not stated, only an identity card, whose number is for life, speaks against the names.
+_NOT_TWO_HOLDERS = f"""
+    (
+        l.party_type = 'corporate' or {_NAMES_GO_TOGETHER}
+        or coalesce(l.born = r.born, l.document_type = 'identity_card')
+    )
+"""
+#: Firms of one name are many (a trade and a town make most of it): a number, or else a telephone, an e-mail or a place
+#: in common says that two are one.
+_FIRM_IN_COMMON = """
+    coalesce(l.document = r.document, l.mobile = r.mobile or l.email = r.email or l.address = r.address, false)
+"""
 _RULES = {
     SAME_DOCUMENT: (
         "l.document = r.document and l.document_type = r.document_type and l.party_type = r.party_type",
-        "true",
+        _NOT_TWO_HOLDERS,
     ),
     SAME_MOBILE_AND_BIRTH: (
         "l.key_mobile = r.key_mobile and l.born = r.born",
@@ -69,7 +82,7 @@ _RULES = {
     ),
     SAME_FIRM_NAME: (
         "l.letters = r.letters",
-        "l.party_type = 'corporate' and r.party_type = 'corporate' and coalesce(l.document = r.document, true)",
+        _FIRM_IN_COMMON,
     ),
 }
 
@@ -107,7 +120,7 @@ def links(inside: duckdb.DuckDBPyConnection, model: Model) -> pa.Table:
 
 def _by_rule(inside: duckdb.DuckDBPyConnection, rule: str) -> pa.Table:
     same, condition = _RULES[rule]
-    relation = "candidate" if rule == SAME_MOBILE_AND_BIRTH else "node"
+    relation = {SAME_MOBILE_AND_BIRTH: "candidate", SAME_FIRM_NAME: "firm"}.get(rule, "node")
     # A rule says it without doubt: before any weight.
     return (
         inside.sql(
