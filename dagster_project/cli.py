@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -293,8 +292,7 @@ def sources_init(
 ) -> None:
     """Propose a mapping from a database's own schema, to be read and corrected."""
     from warehouse.sources.database import Address  # noqa: PLC0415
-    from warehouse.sources.mapping import SHIPPED_BANKS  # noqa: PLC0415
-    from warehouse.sources.proposal import propose  # noqa: PLC0415
+    from warehouse.sources.proposal import propose, propose_settings, proposed_name  # noqa: PLC0415
 
     is_variable = ":" not in url
     variable = url if is_variable else "SOURCE_DATABASE_URL"
@@ -302,11 +300,11 @@ def sources_init(
     file = out / "mapping.yml"
     if file.exists():
         raise UserError("there is a mapping already", where=str(file), next_step="name another folder with --out")
-    text = propose(address, variable, schema or ())
+    text = propose(address, variable, schema or (), bank=proposed_name(out))
     out.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     if not (out / "bank.yml").exists():
-        shutil.copyfile(SHIPPED_BANKS / "sample" / "bank.yml", out / "bank.yml")
+        (out / "bank.yml").write_text(propose_settings(proposed_name(out)), encoding="utf-8")
     console.print(
         f"written: {file} and {out / 'bank.yml'}; read them, then: mainbank sources check {out}", soft_wrap=True
     )
@@ -348,6 +346,8 @@ def quarantine_list() -> None:
     from warehouse.quarantine import summarise  # noqa: PLC0415
 
     table = Table("delivery", "source", "file", "column", "reason", "rows", "first line", box=None, pad_edge=False)
+    # whole: it is what replay asks for
+    table.columns[0].overflow, table.columns[0].no_wrap = "ignore", True
     for item in summarise(home_of_process()):
         table.add_row(
             item.delivery_id, item.source, item.file, item.column, item.reason, str(item.rows), str(item.first_line)
@@ -363,14 +363,15 @@ def quarantine_replay(
     repaired: Annotated[
         Path | None, typer.Option(help="JSON lines: source_row, and the columns that are put right.")
     ] = None,
+    source: SourceOption = None,
 ) -> None:
     """Land what was repaired, or what the mapping, corrected since, accepts; the rest stays quarantined."""
     from warehouse.replay import replay  # noqa: PLC0415
 
     home = home_of_process()
-    results = replay(bank_in_force(home), home, delivery, repaired=repaired, progress=console.print)
+    results = replay(bank_in_force(home, source), home, delivery, repaired=repaired, progress=console.print)
     landed = sum(result.entry.rows_landed for result in results)
-    console.print(f"{landed:,} rows landed; the next run registers them", soft_wrap=True)
+    console.print(f"{landed:,} {'row' if landed == 1 else 'rows'} landed; the next run registers them", soft_wrap=True)
 
 
 def user_of_process() -> str:
@@ -444,19 +445,25 @@ def vault_rotate() -> None:
         )
 
 
-def bank_in_force(home: Home) -> Bank:
-    """Mapping and settings of the bank the home was last run with.
+def bank_in_force(home: Home, source: str | None = None) -> Bank:
+    """Mapping and settings of a bank; by default of the one the home was last run with.
 
     Raises
     ------
     UserError
-        If it was never run.
+        If none is named and no run is noted in the home.
     """
     from dagster_project.lib.environment import bank_of  # noqa: PLC0415
 
+    if source is not None:
+        return bank_of(source)
     known = remembered(home.root)
     if known is None:
-        raise UserError("nothing was run in this home yet", where=str(home.root), next_step="run: mainbank run")
+        raise UserError(
+            "no run is noted in this home: which bank it is of is not known",
+            where=str(home.root),
+            next_step="run: mainbank run; of what was landed without it: mainbank quarantine replay --source BANK",
+        )
     return bank_of(known.source)
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from dagster_project.cli import application
 from warehouse.errors import UserError
-from warehouse.sources.bank import load_bank
+from warehouse.sources.bank import load_bank, read_settings
 from warehouse.sources.database import DIALECTS, Address, message_of, read_statement
 from warehouse.sources.proposal import propose
 from warehouse.sources.specification import DatabaseSpec, SourceColumn
@@ -45,8 +45,37 @@ def test_a_mapping_is_proposed_with_keys_cursors_and_classes(tmp_path: Path, mon
     ):
         assert line in text, line
     assert str(database.file) not in text
+    assert text.splitlines()[2] == "bank: made"
+    settings = (tmp_path / "made" / "bank.yml").read_text()
+    assert 'name: {en: "made", zh: "made"}' in settings
+    assert "environment: production" in settings
+    assert "ample bank" not in settings
+    # whose currency and hours nobody stated, no figure may be made of
+    with pytest.raises(UserError, match="ISO 4217"):
+        read_settings(tmp_path / "made" / "bank.yml", load_bank(write_bank(tmp_path / "other")).mapping)
     again = CliRunner().invoke(application, ["sources", "init", "CORE_URL", "--out", str(tmp_path / "made")])
     assert isinstance(again.exception, UserError)
+
+
+@pytest.mark.parametrize(
+    ("table", "feeds"),
+    [
+        ("card_customers", "customers"),
+        ("core_banking_account", "accounts"),
+        ("t_transactions", "transactions"),
+        ("loan_status", "loan_status"),
+        ("customer_accounts", None),
+        ("weather", None),
+    ],
+)
+def test_a_table_is_recognised_whatever_system_its_name_begins_with(
+    table: str, feeds: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = SmallDatabase(tmp_path, monkeypatch)
+    database.run(f"create table {table} (some_id text primary key);")
+    text = propose(Address.from_environment(VARIABLE, "test"), VARIABLE)
+    part = text.split("\ntables:")[1].split(f"    - from: {table}\n")
+    assert (part[0].split()[-1] if len(part) > 1 else None) == (f"{feeds}:" if feeds else None)
 
 
 def test_a_proposed_mapping_that_is_completed_can_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

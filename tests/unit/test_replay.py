@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from small_bank import FILES, MAPPING, SETTINGS, write_bank, write_data
+from typer.testing import CliRunner
 
+from dagster_project.cli import application
 from warehouse.database import open_warehouse
 from warehouse.errors import UserError
 from warehouse.home import Home
@@ -66,6 +68,23 @@ def test_a_corrected_mapping_lands_what_it_accepts_now_under_the_same_row(
     assert table["_source_row"].to_pylist() == [2]
     assert table["amount"].to_pylist() == ["1.234"]
     assert sum(group.rows for group in summarise(home) if group.source == "posting") == 2
+
+
+def test_the_delivery_that_is_listed_is_the_one_replay_takes_with_or_without_a_run_before(
+    quarantined: tuple[Path, Home], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, home = quarantined
+    monkeypatch.setenv("MAINBANK_HOME", str(home.root))
+    monkeypatch.setenv("COLUMNS", "60")
+    (entry,) = standing(home)
+    listed = CliRunner().invoke(application, ["quarantine", "list"])
+    assert entry.delivery_id in listed.output.split()
+    refused = CliRunner().invoke(application, ["quarantine", "replay", entry.delivery_id])
+    assert "--source BANK" in str(refused.exception)
+    (bank / "mapping.yml").write_text(MAPPING.replace("DECIMAL(18,2)", "DECIMAL(18,3)"))
+    outcome = CliRunner().invoke(application, ["quarantine", "replay", entry.delivery_id, "--source", str(bank)])
+    assert outcome.exit_code == 0, outcome.output
+    assert "row landed" in outcome.output
 
 
 def test_repaired_rows_are_landed_and_the_others_stay(quarantined: tuple[Path, Home], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -65,7 +66,7 @@ class ProposedColumn:
     is_required: bool
 
 
-def propose(address: Address, variable: str, schemas: Sequence[str] = ()) -> str:
+def propose(address: Address, variable: str, schemas: Sequence[str] = (), *, bank: str = "my_bank") -> str:
     """Text of a mapping for the tables of a database.
 
     Parameters
@@ -76,6 +77,8 @@ def propose(address: Address, variable: str, schemas: Sequence[str] = ()) -> str
         Environment variable that will hold its address.
     schemas
         Only these schemas; all by default.
+    bank
+        Name of the bank, which names its folders in a home.
 
     Raises
     ------
@@ -109,10 +112,37 @@ def propose(address: Address, variable: str, schemas: Sequence[str] = ()) -> str
         "# Proposed from the schema of the source. Read every line: keys, cursors and above all personal_data\n"
         "# are guesses by name. Take out what the warehouse does not need. Then: mainbank sources check mapping.yml\n"
     )
-    lines = [f"{head}bank: my_bank\n\nsources:", *sources, "\ntables:"]
+    lines = [f"{head}bank: {bank}\n\nsources:", *sources, "\ntables:"]
     lines += [f"  {table}:\n{''.join(selects)}" for table, selects in fed.items()]
     lines += [f"  # {name} is needed: no table of a name like it was found" for name in missing]
     return "\n".join(lines) + "\n"
+
+
+def proposed_name(folder: Path) -> str:
+    """Name of a bank after the folder it is written into, as a mapping may state it.
+
+    Examples
+    --------
+    >>> proposed_name(Path("banks/My-Bank 2"))
+    'my_bank_2'
+    """
+    return _plain(re.sub(r"[^a-z0-9]+", "_", folder.resolve().name.lower()).strip("_") or "my_bank")
+
+
+def propose_settings(bank: str) -> str:
+    """Text of `bank.yml` for a bank. What nothing tells is TODO, which is refused until somebody states it."""
+    return (
+        "# Read every line: the name readers see, base currency (ISO 4217), time zone (IANA), and the source system\n"
+        "# whose deliveries say how far the bank is known. Nothing here was read from the source.\n"
+        f'name: {{en: "{bank}", zh: "{bank}"}}\n'
+        "environment: production\n"
+        "base_currency: TODO\n"
+        "time_zone: TODO\n"
+        "as_of: {rule: last_complete_delivery, source_system: TODO}\n"
+        "quarantine: {maximum_share: 0.01}\n"
+        "release: {kept: 14}\n"
+        "resources: {memory_limit: 4GB, threads: 2}\n"
+    )
 
 
 def column_proposal(name: str, type_: str, personal_data: str | None = None) -> str:
@@ -176,10 +206,16 @@ def _plain(name: str) -> str:
 
 
 def _contract_table(name: str, contract: Contract) -> Table | None:
-    plain = re.sub(r"^(t|tbl|core|crm|dim|fact)_", "", name.lower())
-    for candidate in (plain, f"{plain}s", f"{plain}es"):
-        if candidate in contract.tables:
-            return contract.tables[candidate]
+    plain = re.sub(r"^(t|tbl|dim|fact)_", "", name.lower())
+    words = plain.split("_")
+    for first in range(len(words)):
+        # what is before it is the system's name (card_customers), unless it is another table's: customer_accounts
+        if any(f"{word}{end}" in contract.tables for word in words[:first] for end in ("", "s", "es")):
+            break
+        stem = "_".join(words[first:])
+        for candidate in (stem, f"{stem}s", f"{stem}es"):
+            if candidate in contract.tables:
+                return contract.tables[candidate]
     near = difflib.get_close_matches(plain, list(contract.tables), n=1, cutoff=0.8)
     return contract.tables[near[0]] if near else None
 
