@@ -132,11 +132,13 @@ def land(
 ) -> list[LandingResult]:
     """Land every delivery of a data folder that is not in the ledger yet, and what the databases have that is new.
 
-    All files are found and their headers compared with the mapping before the first one is landed. Each delivery is
-    then landed whole or not at all; calling again after any failure goes on where it stopped.
+    All files are found and their headers compared with the mapping before the first one is landed; databases are read
+    after the files, one source after the other. Each delivery is landed whole or not at all; calling again after any
+    failure goes on where it stopped.
 
     A source whose columns are no longer those of the mapping stands still, the others go on: see `freshness.stops`. If
-    nothing of it was ever landed there is nothing to go on with, and nothing is landed at all.
+    nothing of it was ever landed there is nothing to go on with: a file then stops everything before anything is
+    landed, a table of a database what would be read after it. What was landed before it stays.
 
     Parameters
     ----------
@@ -365,6 +367,11 @@ def _check_types(delivery: Delivery, types: dict[str, pa.DataType]) -> None:
         )
 
 
+def _delivered_as(source: SourceSpec) -> str:
+    """What somebody corrects who corrects what a source delivers."""
+    return "the file" if source.database is None else "the table or query of the database"
+
+
 def _check_columns(delivery: Delivery, rows: DeliveredRows) -> None:
     source, found = delivery.source, rows.column_names
     declared = [column.name for column in source.columns]
@@ -378,7 +385,7 @@ def _check_columns(delivery: Delivery, rows: DeliveredRows) -> None:
     shown = [name if is_header or name.casefold() in known_names else f"{name[:1]}*" for name in found]
     where = f"{delivery.path}, {'line 1' if isinstance(source.format, CsvFormat) else 'schema'}"
     if missing:
-        next_step = "correct the file, or the columns of the source in the mapping"
+        next_step = f"correct {_delivered_as(source)}, or the columns of the source in the mapping"
         if isinstance(source.format, CsvFormat) and source.format.header:
             delimiter = likely_delimiter(delivery.path, source.format, set(declared))
             if delimiter is not None:
@@ -833,7 +840,7 @@ class Landing:
             f"{f'{column}: ' if column else ''}{reason}" for (column, reason), _ in counts.reasons.most_common(5)
         )
         source = delivery.source
-        next_step = "correct the file or the mapping, or allow a larger share"
+        next_step = f"correct {_delivered_as(source)} or the mapping, or allow a larger share"
         is_about_encoding = any("bytes that are not" in reason for _, reason in counts.reasons)
         if is_about_encoding and isinstance(source.format, CsvFormat):
             next_step = (
@@ -851,7 +858,8 @@ class Landing:
         )
 
     def _report(self, entry: LedgerEntry, seconds: float) -> None:
-        parts = [f"{entry.rows_landed:,} rows landed"]
+        rows = "row" if entry.rows_landed == 1 else "rows"
+        parts = [f"{entry.rows_landed:,} {rows} landed"]
         parts += [f"{entry.rows_quarantined:,} quarantined"] if entry.rows_quarantined else []
         parts += [f"{entry.rows_filtered:,} filtered"] if entry.rows_filtered else []
         parts += [f"{entry.rows_erased:,} left out: their persons were erased"] if entry.rows_erased else []
