@@ -206,6 +206,20 @@ def test_a_later_delivery_reads_from_the_watermark_on_and_lands_only_what_change
     assert {row["_known_on"] for row in source.rows(landed["posting", "upsert"])} == {TODAY}
 
 
+def test_what_is_told_of_a_database_speaks_of_no_file_and_of_one_row(
+    source: SmallDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.land()
+    source.run("insert into branch values (3, 'Wenzhou'); alter table contract rename column opened_on to begun_on;")
+    told: list[str] = []
+    land(source.bank, source.folder, source.home, told.append, TODAY)
+    (branch,) = [line for line in told if line.startswith("branch: ")]
+    assert "1 row landed" in branch
+    (stopped,) = [line for line in told if line.startswith("contract stands still")]
+    assert "correct the table or query of the database" in stopped
+    assert "correct the file" not in stopped
+
+
 def test_extracting_again_on_the_same_date_changes_nothing_or_takes_the_place(source: SmallDatabase) -> None:
     source.land()
     source.run("insert into posting values (102, 10, '2024-02-29 08:00:00', '7.00')")
