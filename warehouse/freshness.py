@@ -15,7 +15,20 @@ from warehouse.sources.bank import Bank
 
 
 class DriftError(UserError):
-    """What a source delivers is not what the mapping says: columns are missing, renamed or of another type."""
+    """What a source delivers is not what the mapping says: columns are missing, renamed or of another type.
+
+    Parameters
+    ----------
+    problem, details
+        As of `UserError`.
+    reason_en, reason_zh
+        Expected and found in one line, for readers of a release.
+    """
+
+    def __init__(self, problem: str, *, reason_en: str, reason_zh: str, **details: str | None) -> None:
+        super().__init__(problem, **details)
+        self.reason_en = reason_en
+        self.reason_zh = reason_zh
 
 
 @dataclass(frozen=True)
@@ -29,13 +42,17 @@ class Stop:
     refused_on
         Date of the delivery that was refused; None: an initial one.
     reason
-        Expected and found.
+        Expected and found, and what to do, as the run tells it.
+    reason_en, reason_zh
+        Expected and found in one line; None if it was noted before there were such lines.
     """
 
     source: str
     stale_since: date | None
     refused_on: date | None
     reason: str
+    reason_en: str | None
+    reason_zh: str | None
 
 
 @dataclass(frozen=True)
@@ -70,17 +87,26 @@ def _folder(home: Home, bank: str) -> Path:
 
 
 def record_stop(
-    home: Home, bank: str, source: str, *, entries: Iterable[LedgerEntry], refused: date | None, why: str
+    home: Home, bank: str, source: str, *, entries: Iterable[LedgerEntry], refused: date | None, why: DriftError
 ) -> Stop:
     """Note that a source stands still; since when is the date of what was landed last."""
     own = [entry for entry in in_force(entries) if entry.source == source]
     dates = [day for entry in own for day in (entry.known_on or entry.known_to,) if day and day != KNOWN_FROM_THE_START]
-    stop = Stop(source, max(dates, default=None), refused, why)
+    stop = Stop(source, max(dates, default=None), refused, str(why), why.reason_en, why.reason_zh)
     path = _folder(home, bank) / f"{source}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
     new.write_text(
-        json.dumps({"stale_since": _text(stop.stale_since), "refused_on": _text(stop.refused_on), "reason": why}),
+        json.dumps(
+            {
+                "stale_since": _text(stop.stale_since),
+                "refused_on": _text(stop.refused_on),
+                "reason": stop.reason,
+                "reason_en": stop.reason_en,
+                "reason_zh": stop.reason_zh,
+            },
+            ensure_ascii=False,
+        ),
         encoding="utf-8",
     )
     new.replace(path)
@@ -98,7 +124,12 @@ def stops(home: Home, bank: str) -> dict[str, Stop]:
     for path in sorted(_folder(home, bank).glob("*.json")):
         values = json.loads(path.read_text(encoding="utf-8"))
         found[path.stem] = Stop(
-            path.stem, _date(values["stale_since"]), _date(values["refused_on"]), str(values["reason"])
+            path.stem,
+            _date(values["stale_since"]),
+            _date(values["refused_on"]),
+            str(values["reason"]),
+            values.get("reason_en"),
+            values.get("reason_zh"),
         )
     return found
 

@@ -173,8 +173,8 @@ def land(
         results = [landing.land(delivery, rows, entries) for delivery, rows in ready]
         # Only now, since what was landed before the refused delivery says since when a source is stale.
         for delivery, drift in stopped:
-            name, why = delivery.source.name, str(drift)
-            stop = record_stop(home, bank.name, name, entries=entries, refused=delivery.known_on, why=why)
+            name = delivery.source.name
+            stop = record_stop(home, bank.name, name, entries=entries, refused=delivery.known_on, why=drift)
             tell(f"{name} stands still since {stop.stale_since or 'the initial load'}: {drift}")
         for source, address in addresses.items():
             results += landing.extract(bank.mapping.sources[source], address, entries, today)
@@ -358,8 +358,12 @@ def _check_types(delivery: Delivery, types: dict[str, pa.DataType]) -> None:
         if column.name in types and not fits_type(column.type, types[column.name])
     ]
     if wrong:
+        types_en = ", ".join(f"{column.name} {type_} in the place of {column.type}" for column, type_ in wrong)
+        types_zh = "，".join(f"{column.name} 为 {type_}，应为 {column.type}" for column, type_ in wrong)
         raise DriftError(
             f"columns of source {delivery.source.name} are of another type",
+            reason_en=f"of another type: {types_en}",
+            reason_zh=f"类型不符：{types_zh}",
             where=f"{delivery.path}, schema",
             found=", ".join(f"{column.name} {type_}" for column, type_ in wrong),
             valid=", ".join(f"{column.name} {column.type}" for column, _ in wrong),
@@ -396,12 +400,17 @@ def _check_columns(delivery: Delivery, rows: DeliveredRows) -> None:
         renamed = {name: near[0] for name in missing if (near := difflib.get_close_matches(name, additional, n=1))}
         if renamed and is_header:
             next_step += "; renamed, by the look of it: " + ", ".join(f"{a} to {b}" for a, b in renamed.items())
+        is_told = bool(additional) and is_header
         raise DriftError(
             f"columns of source {source.name} are missing",
+            reason_en=f"missing: {', '.join(missing)}"
+            + (f"; not declared: {', '.join(additional[:50])}" if is_told else ""),
+            reason_zh=f"缺少字段：{'、'.join(missing)}"
+            + (f"；未声明字段：{'、'.join(additional[:50])}" if is_told else ""),
             where=where,
             found=f"{', '.join(shown[:50])}" + ("" if is_header else " (masked: this is hardly a header)"),
             valid=f"{', '.join(needed)}\n    missing: {', '.join(missing)}"
-            + (f"\n    not declared: {', '.join(additional[:50])}" if additional and is_header else ""),
+            + (f"\n    not declared: {', '.join(additional[:50])}" if is_told else ""),
             next_step=next_step,
         )
     reserved = [name for name in found if name.startswith("_") or name == RECORD_ID]
@@ -535,7 +544,7 @@ class Landing:
             if not standing:
                 raise
             stop = record_stop(
-                self._home, self._bank.name, source.name, entries=entries, refused=delivered_on, why=str(drift)
+                self._home, self._bank.name, source.name, entries=entries, refused=delivered_on, why=drift
             )
             self._tell(f"{source.name} stands still since {stop.stale_since or 'the initial load'}: {drift}")
             return []

@@ -198,14 +198,15 @@ def freshness_table(found: Sequence[Freshness]) -> MetaTable:
         "source": "Source of the mapping. | 来源表。",
         "source_system": "Source system. | 来源系统。",
         "table_name": "Contract table that it feeds; absent if none. | 对应的标准表。",
-        "row_count": "Rows landed of the source in all. | 累计接收行数。",
+        "row_count": "Rows landed in all, each version and deletion of a row. | 累计接收行数，含各版本与删除。",
         "last_delivery_on": "Date of the last delivery; absent after an initial load only. | 最近交付日。",
         "last_known_on": "Last date on which a row of it was known. | 最近已知日期。",
         "watermark": "Where the next extract of a database begins, less its overlap. | 增量水位。",
         "behind_days": "Days behind the freshest source of the bank. | 落后于最新来源的天数。",
         "is_stopped": "Whether it stands still: its columns are not those mapped. | 是否因字段变化而停止。",
         "stale_since": "Of a stopped one, the date of what was landed last. | 停止后数据所停留的日期。",
-        "reason_en": "Of a stopped one, expected and found. | 停止原因。",
+        "reason_en": "Of a stopped one, expected and found. | 停止原因（英文）。",
+        "reason_zh": "The same in Chinese. | 停止原因（中文）。",
     }
     kinds = [
         pa.date32()
@@ -229,7 +230,8 @@ def freshness_table(found: Sequence[Freshness]) -> MetaTable:
             item.behind_days,
             item.stop is not None,
             item.stop.stale_since if item.stop else None,
-            item.stop.reason if item.stop else None,
+            item.stop.reason_en if item.stop else None,
+            item.stop.reason_zh if item.stop else None,
         )
         for item in found
         for table in (item.tables or (None,))
@@ -418,7 +420,7 @@ def _quality_rows(
             "error",
             None,
             1,
-            f"since {stop.stale_since or 'the initial load'}: {stop.reason}",
+            f"since {stop.stale_since or 'the initial load'}: {stop.reason_en or stop.reason}",
         )
         for stop in stops(home, bank.name).values()
     )

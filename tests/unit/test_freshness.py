@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_bank import FILES, MAPPING, write_bank, write_data
 
+from dagster_project.lib.meta import freshness_table
 from warehouse.freshness import DriftError, freshness, stops
 from warehouse.home import Home
 from warehouse.landing import check_deliveries, land
@@ -35,8 +36,13 @@ def test_a_file_with_other_columns_stops_its_source_and_not_the_others(tmp_path:
     stop = stops(home, "small")["posting"]
     assert (stop.stale_since, stop.refused_on) == (date(2024, 2, 28), date(2024, 3, 1))
     assert "missing: amount" in stop.reason
+    assert stop.reason_en == "missing: amount; not declared: amount_cny"
+    assert stop.reason_zh == "缺少字段：amount；未声明字段：amount_cny"
     found = {item.source: item for item in freshness(home, bank, read_ledger(home.landing, "small"))}
     assert (found["posting"].behind_days, found["posting"].stop, found["branch"].stop) == (2, stop, None)
+    shown = {row["source"]: row for row in freshness_table(list(found.values())).frame.to_pylist()}
+    assert (shown["posting"]["reason_en"], shown["posting"]["reason_zh"]) == (stop.reason_en, stop.reason_zh)
+    assert (shown["branch"]["reason_en"], shown["branch"]["reason_zh"]) == (None, None)
     write_data(data, {"2024/03/01/posting.csv": FILES["posting.csv"]})
     landed = {result.entry.file for result in land(bank, data, home) if result.is_new}
     assert landed == {"2024/03/01/posting.csv", "2024/03/02/posting.csv"}
@@ -75,6 +81,8 @@ def test_a_parquet_file_of_another_type_is_told_as_expected_and_found(tmp_path: 
         land(load_bank(write_bank(tmp_path / "bank", mapping)), data, Home(tmp_path / "home"))
     assert "branch_id date32" in str(refused.value)
     assert "branch_id BIGINT" in str(refused.value)
+    assert refused.value.reason_en.startswith("of another type: branch_id date32")
+    assert refused.value.reason_zh.startswith("类型不符：branch_id 为 date32")
 
 
 def test_numbers_of_a_parquet_file_are_not_rounded(tmp_path: Path) -> None:
