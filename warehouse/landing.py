@@ -869,6 +869,8 @@ class Landing:
     def _report(self, entry: LedgerEntry, seconds: float) -> None:
         rows = "row" if entry.rows_landed == 1 else "rows"
         parts = [f"{entry.rows_landed:,} {rows} landed"]
+        # An export that failed often looks like this.
+        parts += ["there is no row in the file"] if not entry.rows_read and entry.file != DATABASE_FILE else []
         parts += [f"{entry.rows_quarantined:,} quarantined"] if entry.rows_quarantined else []
         parts += [f"{entry.rows_filtered:,} filtered"] if entry.rows_filtered else []
         parts += [f"{entry.rows_erased:,} left out: their persons were erased"] if entry.rows_erased else []

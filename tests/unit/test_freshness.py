@@ -49,6 +49,15 @@ def test_a_file_with_other_columns_stops_its_source_and_not_the_others(tmp_path:
     assert stops(home, "small") == {}
 
 
+def test_a_file_without_a_row_is_landed_and_told(tmp_path: Path) -> None:
+    bank, told = load_bank(write_bank(tmp_path / "bank")), list[str]()
+    data = write_data(tmp_path / "data", FILES | {"2024/03/01/branch.csv": "branch_id,town\n"})
+    land(bank, data, Home(tmp_path / "home"), told.append)
+    assert [line.split(":")[1].strip() for line in told if "there is no row in the file" in line] == [
+        "2024/03/01/branch.csv"
+    ]
+
+
 def test_a_source_that_never_came_stops_everything_before_anything_is_landed(tmp_path: Path) -> None:
     bank, home = load_bank(write_bank(tmp_path / "bank")), Home(tmp_path / "home")
     data = write_data(tmp_path / "data", FILES | {"posting.csv": DRIFTED["2024/03/01/posting.csv"]})
