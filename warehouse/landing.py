@@ -520,7 +520,7 @@ class Landing:
         resources = self._bank.settings.resources
         delivery = Delivery(source, Path(place), DATABASE_FILE, window.known_on, "upsert")
         # One process for all sources of an address: starting it takes longer than a small table.
-        session = self._sessions.setdefault(address, Session(address))
+        session = self._sessions.setdefault(address, Session(address, tell=self._tell))
         session.lock_seconds = database.lock_seconds
         try:
             statement = _checked_statement(session, delivery, window)
