@@ -83,6 +83,30 @@ def test_a_check_connects_and_judges_a_sample_and_lands_nothing(source: SmallDat
     assert "to take it: nick_name: {personal_data: direct_identifier}" in said
 
 
+def test_a_key_that_is_not_known_is_refused_until_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = SmallDatabase(tmp_path, monkeypatch)
+    database.run("create table branches (town text, branch_id text);")
+    text = propose(Address.from_environment(VARIABLE, "test"), VARIABLE)
+    assert "key: [TODO]  # no primary key" in text
+    with pytest.raises(UserError, match="TODO"):
+        load_bank(write_bank(tmp_path / "proposed", text, SETTINGS))
+
+
+def test_a_check_refuses_a_key_that_does_not_tell_rows_apart(source: SmallDatabase) -> None:
+    source.run("insert into posting values (102, 10, '2021-05-02 09:00:00', '5.00')")
+    assert not any(line.status == "error" for line in check_bank(source.bank))
+    source.with_mapping(
+        MAPPING.replace("      deletes: {query: select posting_id from posting_deleted}\n", "").replace(
+            "    key: [posting_id]", "    key: [contract_id]"
+        )
+    )
+    (error,) = [line for line in check_bank(source.bank) if line.status == "error"]
+    assert error.where == "sources.posting.key"
+    assert "3 rows sampled have 2 keys, one of them 2 times" in error.what
+
+
 def test_a_check_says_what_is_missing(source: SmallDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     source.run("alter table posting rename column amount to amount_cny")
     errors = [line.what for line in check_bank(source.bank) if line.status == "error"]
