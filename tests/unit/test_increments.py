@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from opened_vault import plant_keys
-from small_bank import SETTINGS, write_bank
+from small_bank import SETTINGS as STRICT
+from small_bank import write_bank
 
 from warehouse.database import open_warehouse
 from warehouse.errors import UserError
@@ -24,6 +25,8 @@ from warehouse.sources.bank import Bank, load_bank
 from warehouse.tombstones import ERASURES, hashed_ids
 from warehouse.vault.files import append_line
 
+#: Contracts are few here: that all of them go is no fault.
+SETTINGS = STRICT + "deletes: {maximum_share: 1}\n"
 VARIABLE = "SMALL_BANK_URL"
 TODAY = date(2024, 3, 1)
 MAPPING = """\
@@ -130,8 +133,8 @@ class SmallDatabase:
         self.home = Home(folder / "home")
         self.run(ROWS)
 
-    def with_mapping(self, mapping: str) -> Bank:
-        self.bank = load_bank(write_bank(self.folder / "bank", mapping, SETTINGS))
+    def with_mapping(self, mapping: str, settings: str = SETTINGS) -> Bank:
+        self.bank = load_bank(write_bank(self.folder / "bank", mapping, settings))
         return self.bank
 
     def run(self, script: str) -> None:
@@ -240,6 +243,38 @@ def test_listed_deletes_are_landed_once_and_not_what_came_back_since(source: Sma
     # 101 is listed and is there: whoever lists it did not know yet that it came back.
     assert [row["posting_id"] for row in source.rows(landed["posting", "delete"])] == ["100"]
     assert ("posting", "delete") not in source.land(TODAY + timedelta(days=1))
+
+
+def test_deletions_of_most_of_a_source_are_refused_with_their_counts(source: SmallDatabase) -> None:
+    source.with_mapping(MAPPING, STRICT)
+    source.run("insert into contract values (12, 2, '2021-05-01')")
+    source.land()
+    source.run("delete from contract where contract_id <> 10")
+    with pytest.raises(UserError, match="too many deletions") as refused:
+        source.land()
+    assert "2 of 3 keys (66.67%) are gone; the source has 1 now" in str(refused.value)
+    assert "at most 50.00% (bank.yml: deletes.maximum_share)" in str(refused.value)
+    assert len(source.warehouse()["accounts"]) == 3
+    # What is allowed, in words that say what it is.
+    source.run("insert into contract values (12, 2, '2021-05-01')")
+    said: list[str] = []
+    land(source.bank, source.folder, source.home, said.append, TODAY)
+    assert any(line.startswith("contract: (database): 1 deletions landed") for line in said)
+    assert len(source.warehouse()["accounts"]) == 2
+
+
+def test_unchanged_deletions_of_one_date_are_the_same_delivery(source: SmallDatabase) -> None:
+    source.land()
+    source.run(
+        "delete from contract where contract_id = 11; delete from posting where posting_id = 100; "
+        "insert into posting_deleted values (100);"
+    )
+    first = source.land()
+    again = source.land()
+    for name in ("contract", "posting"):
+        assert first[name, "delete"].is_new
+        assert not again[name, "delete"].is_new
+        assert again[name, "delete"].entry.delivery_id == first[name, "delete"].entry.delivery_id
 
 
 def test_a_row_that_says_it_is_deleted_deletes_its_key(source: SmallDatabase) -> None:
