@@ -58,6 +58,10 @@ from all_tab_columns c
 where c.owner not in ('SYS', 'SYSTEM', 'XDB', 'MDSYS', 'CTXSYS', 'WMSYS')
 """
 _CURSORS = ("updated_at", "changed_at", "modified_at", "last_update", "last_modified", "update_time", "posted_at")
+#: Times of the contract that are no cursor: they may lie ahead, and rows are added behind the highest.
+_NO_CURSORS = ("due_on", "valid_from")
+#: Times of the contract that name a period by its first day: what it tells is known at its end.
+_KNOWN_AT_MONTH_END = ("month",)
 _UNKNOWN_KEY = "TODO"
 _IDENTIFYING = re.compile(
     r"(^|_)(name|surname|full_?name|first_?name|last_?name|id_?(number|no|card)|passport|ssn|mobile|phone|tel|telephone"
@@ -203,6 +207,20 @@ def _contract_table(name: str, contract: Contract) -> Table | None:
     return contract.tables[near[0]] if near else None
 
 
+def _times(columns: Sequence[ProposedColumn], time: str | None) -> tuple[ProposedColumn | None, str | None]:
+    """The column to extract by, and the expression for when a row was known; `time` is the contract's own."""
+    by_name = {column.name.lower(): column for column in columns if column.type in ("DATE", "TIMESTAMP")}
+    own = by_name.get(time) if time is not None else None
+    changed = next((by_name[name] for name in _CURSORS if name in by_name and by_name[name].type == "TIMESTAMP"), None)
+    # What moves with each change comes first: a row that is corrected keeps its day.
+    cursor = changed or (None if time in _NO_CURSORS else own)
+    told = own or cursor
+    if told is None:
+        return None, None
+    day = told.name if told.type == "DATE" else f"cast({told.name} as date)"
+    return cursor, f"cast(last_day({told.name}) as date)" if time in _KNOWN_AT_MONTH_END and told is own else day
+
+
 def _source_text(
     source: str,
     system: str,
@@ -214,7 +232,8 @@ def _source_text(
 ) -> str:
     listed = list(columns)
     keys = [column.name for column in listed if column.is_key]
-    cursor = next((c for name in _CURSORS for c in listed if c.name.lower() == name and c.type == "TIMESTAMP"), None)
+    time = feeds.cursor if feeds is not None else None
+    cursor, known = _times(listed, time)
     ids = [
         column.name for column in listed if re.search(r"(customer|client|cust)_?(id|no|number)$", column.name.lower())
     ]
@@ -230,13 +249,16 @@ def _source_text(
     note = "" if keys else "  # no primary key is declared: name the columns that tell rows apart"
     lines += [f"    key: [{', '.join(keys or [_UNKNOWN_KEY])}]{note}"]
     lines += [f"    record: {ids[0]}"] if ids else []
-    if cursor is not None:
-        lines += [f"    known_on: cast({cursor.name} as date)"]
+    lines += [f"    known_on: {known}"] if known is not None else []
+    if known is None and time is not None:
+        lines += [
+            "    # known_on: no time found by name: without it rows of the initial load count as known since 1900"
+        ]
     lines += ["    columns:"]
     for column in listed:
         # What becomes a column of the contract has its class; the names of branches are nobody's.
-        known = feeds.column(column.name.lower()) if feeds is not None else None
-        line = column_proposal(column.name, column.type, known.personal_data if known is not None else None)
+        fed = feeds.column(column.name.lower()) if feeds is not None else None
+        line = column_proposal(column.name, column.type, fed.personal_data if fed is not None else None)
         if column.is_key or column.is_required:
             line = line.replace("{", "{required: true, ", 1).replace(", }", "}")
         lines.append(f"      {line}")
