@@ -558,7 +558,6 @@ class Landing:
                     self._home,
                     entries=entries,
                     entry=results[0].entry,
-                    window=window,
                     tell=self._tell,
                 )
             return results

@@ -329,6 +329,25 @@ def test_differences_from_the_source_are_listed_to_the_row(source: SmallDatabase
     assert [row.key for row in found.rows] == ["100"]
 
 
+def test_a_difference_behind_the_cursor_is_found_and_stays_until_it_is_gone(source: SmallDatabase) -> None:
+    # The day that is reconciled is the cursor too.
+    source.with_mapping(
+        MAPPING.replace('cursor: posting_id\n      overlap: "2"', "cursor: booked_at\n      overlap: 1 day")
+    )
+    source.land()
+    source.run("update posting set amount = '99.00' where posting_id = 100")
+    for later in (1, 2):
+        source.land(TODAY + timedelta(days=later))
+        (found,) = reconciliations(source.home, "small")
+        assert [(day.day, day.amount_source, day.amount_landed) for day in found.differing_days] == [
+            ("2021-03-02", "99", "50")
+        ]
+        assert found.days == 2
+    source.run("update posting set amount = '50.00' where posting_id = 100")
+    source.land(TODAY + timedelta(days=3))
+    assert [found.is_equal for found in reconciliations(source.home, "small")] == [True]
+
+
 CHANGES = st.lists(
     st.one_of(
         st.tuples(st.just("post"), st.integers(1, 999)),
