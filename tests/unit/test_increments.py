@@ -14,6 +14,7 @@ from opened_vault import plant_keys
 from small_bank import SETTINGS as STRICT
 from small_bank import write_bank
 
+from dagster_project.lib.meta import delivery_table
 from warehouse.database import open_warehouse
 from warehouse.errors import UserError
 from warehouse.home import Home
@@ -275,6 +276,8 @@ def test_unchanged_deletions_of_one_date_are_the_same_delivery(source: SmallData
         assert first[name, "delete"].is_new
         assert not again[name, "delete"].is_new
         assert again[name, "delete"].entry.delivery_id == first[name, "delete"].entry.delivery_id
+    told = delivery_table(in_force(read_ledger(source.home.landing, "small"))).frame.to_pylist()
+    assert sum(row["operation"] == "delete" for row in told) == 2
 
 
 def test_a_row_that_says_it_is_deleted_deletes_its_key(source: SmallDatabase) -> None:
