@@ -208,30 +208,34 @@ class Extract:
         self._connection.unregister("batch")
         return found
 
-    def vanished(self, keys: pa.Table, files: Sequence[Path]) -> pa.Table:
-        """Keys that were landed, are not deleted, and are not among those the source has now."""
+    def vanished(self, keys: pa.Table, files: Sequence[Path]) -> tuple[pa.Table, int]:
+        """Keys that were landed, are not deleted, and are not among those the source has now; of how many standing."""
         if not files:
-            return keys.slice(0, 0)
+            return keys.slice(0, 0), 0
         self._connection.register("batch", keys)
         names = ", ".join(quote_name(name) for name in self._source.key)
         listed = ", ".join(quote_text(str(file)) for file in files)
-        found = self._connection.sql(
+        key_hash = _key_hash(self._source, set(keys.column_names))
+        self._connection.execute(
             f"""
-            with landed as (
-                select {names}, _operation, {_key_hash(self._source, set(keys.column_names))} as key_hash
+            create or replace temporary table standing as
+            select * exclude (_operation) from (
+                select {names}, _operation, {key_hash} as key_hash
                 from read_parquet([{listed}], union_by_name = true)
                 qualify row_number() over (
                     partition by key_hash order by _known_on desc, _operation asc, _source_row desc
                 ) = 1
             )
-            select {names} from landed
             where _operation = 'upsert'
-                and key_hash not in (select {_key_hash(self._source, set(keys.column_names))} from batch)
-            order by all
             """
+        )
+        found = self._connection.sql(
+            f"select {names} from standing where key_hash not in (select {key_hash} from batch) order by all"
         ).to_arrow_table()
+        (count,) = self._connection.execute("select count(*) from standing").fetchall()[0]
+        self._connection.execute("drop table standing")
         self._connection.unregister("batch")
-        return found
+        return found, int(count)
 
     def _repeated(self) -> list[LedgerEntry]:
         """Deliveries in which a row of this one may stand already."""

@@ -536,7 +536,7 @@ class Landing:
         resources = self._bank.settings.resources
         delivery = Delivery(source, Path(place), DATABASE_FILE, window.known_on, "upsert")
         # One process for all sources of an address: starting it takes longer than a small table.
-        session = self._sessions.setdefault(address, Session(address))
+        session = self._sessions.setdefault(address, Session(address, tell=self._tell))
         session.lock_seconds = database.lock_seconds
         try:
             statement = _checked_statement(session, delivery, window)
@@ -574,7 +574,6 @@ class Landing:
                     self._home,
                     entries=entries,
                     entry=results[0].entry,
-                    window=window,
                     tell=self._tell,
                 )
             return results
@@ -619,7 +618,15 @@ class Landing:
         needs_seen = delivery.source.database is not None and delivery.source.database.deletes.query is not None
         is_first = delivery.known_on is None and not needs_seen
         return self._land_rows(
-            delivery, rows, draft, entries, complete, started=started, extract=extract, is_all_news=is_first
+            delivery,
+            rows,
+            draft,
+            entries,
+            complete,
+            started=started,
+            extract=extract,
+            is_all_news=is_first,
+            is_asked=True,
         )
 
     def _asked(self, delivery: Delivery, entries: Sequence[LedgerEntry], statement: str) -> str:
@@ -660,7 +667,9 @@ class Landing:
             columns = [column for column in source.columns if column.name in source.key]
             asked = replace(source.database, cursor=None)
             present = session.table(read_statement(asked, session.address.dialect, columns, [], None))
-            keys = extract.vanished(present, [entry.parquet_path(self._home.landing) for entry in before])
+            files = [entry.parquet_path(self._home.landing) for entry in before]
+            keys, standing = extract.vanished(present, files)
+            self._check_deletions(delivery, deleted=keys.num_rows, standing=standing, present=present.num_rows)
         else:
             return []
         if not keys.num_rows and len(before) == len(own):
@@ -668,7 +677,22 @@ class Landing:
         started = time.perf_counter()
         draft = self._draft(delivery, self._asked(delivery, entries, "deleted keys"), 0)
         rows = TableRows(keys, str(delivery.path))
-        return [self._land_rows(delivery, rows, draft, entries, lambda entry: entry, started=started)]
+        return [self._land_rows(delivery, rows, draft, entries, lambda entry: entry, started=started, is_asked=True)]
+
+    def _check_deletions(self, delivery: Delivery, *, deleted: int, standing: int, present: int) -> None:
+        """Refuse deletions of too large a part of a source: more likely it is empty, or shows the user less."""
+        share = self._bank.settings.deletes.maximum_share
+        if deleted <= share * standing:
+            return
+        raise UserError(
+            "too many deletions: they are refused and none of them was landed",
+            where=str(delivery.path),
+            found=f"{deleted:,} of {standing:,} keys ({deleted / standing:.2%}) are gone; "
+            f"the source has {present:,} now",
+            valid=f"at most {share:.2%} (bank.yml: deletes.maximum_share)",
+            next_step="see whether the source is whole and the user may read all of it; if the rows are really gone, "
+            "allow a larger share for this run",
+        )
 
     def _draft(self, delivery: Delivery, file_sha256: str, size: int) -> LedgerEntry:
         landing_hash = delivery.source.landing_hash
@@ -714,8 +738,12 @@ class Landing:
         extract: Extract | None = None,
         is_all_news: bool = False,
         is_replay: bool = False,
+        is_asked: bool = False,
     ) -> LandingResult:
-        """Write a delivery's rows and make it exist; `complete` has the last word on its entry."""
+        """Write a delivery's rows and make it exist; `complete` has the last word on its entry.
+
+        `is_asked`: a database was asked for it, and may say the same as the last time.
+        """
         with _Staged(self._home, draft, self._ring, self._manifests) as staged:
             entry = complete(
                 self._write_rows(
@@ -726,7 +754,7 @@ class Landing:
                 return LandingResult(entry, False, time.perf_counter() - started)
             entry = self._in_place_of(entry, entries)
             standing = next((other for other in entries if other.delivery_id == entry.supersedes), None)
-            if extract is not None and standing is not None and _is_same(entry, standing):
+            if is_asked and standing is not None and _is_same(entry, standing):
                 # The database says the same as the last time it was asked for this date.
                 return LandingResult(standing, False, time.perf_counter() - started)
             staged.publish()
@@ -867,8 +895,8 @@ class Landing:
         )
 
     def _report(self, entry: LedgerEntry, seconds: float) -> None:
-        rows = "row" if entry.rows_landed == 1 else "rows"
-        parts = [f"{entry.rows_landed:,} {rows} landed"]
+        kind = "deletion" if entry.operation == "delete" else "row"
+        parts = [f"{entry.rows_landed:,} {kind}{'' if entry.rows_landed == 1 else 's'} landed"]
         # An export that failed often looks like this.
         parts += ["there is no row in the file"] if not entry.rows_read and entry.file != DATABASE_FILE else []
         parts += [f"{entry.rows_quarantined:,} quarantined"] if entry.rows_quarantined else []

@@ -1,7 +1,8 @@
 """Reconciliation: what a source says it holds, by day, against what was landed of it, in the same run.
 
-Rows and the sum of an amount are compared for each day; where they differ, rows are compared one by one. What is found
-is kept beside the ledger and published; it stops nothing, since the reason may be at the source.
+All days up to the watermark are asked for each time, so what was found stays found until it is gone. Rows and the sum
+of an amount are compared for each day; where they differ, rows are compared one by one. What is found is kept beside
+the ledger and published; it stops nothing, since the reason may be at the source.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.home import Home
-from warehouse.increments import Window
 from warehouse.ledger import RECONCILIATION, LedgerEntry, in_force
 from warehouse.sources.bank import Bank
 from warehouse.sources.database import Dialect, Session, read_statement, relation_of
@@ -112,7 +112,6 @@ def reconcile(
     *,
     entries: Iterable[LedgerEntry],
     entry: LedgerEntry,
-    window: Window,
     tell: Callable[[str], None],
 ) -> Reconciliation:
     """Compare a source with what was landed of it, up to the watermark, and keep what was found.
@@ -123,8 +122,6 @@ def reconcile(
         Asks the source.
     entries, entry
         The ledger, and the delivery that was just landed.
-    window
-        What it covered: where the cursor is the day, only those days are compared.
     tell
         Receives a line about what was found.
     """
@@ -132,8 +129,7 @@ def reconcile(
     if spec is None or asked is None:
         raise ValueError("nothing to reconcile")
     columns = {column.name: column for column in source.columns}
-    first_day = window.lower[:10] if window.lower is not None and spec.cursor == asked.day else None
-    bounded = _bounded(spec, columns, session.address.dialect, entry.watermark, first_day)
+    bounded = _bounded(spec, columns, session.address.dialect, entry.watermark)
     files = [e.parquet_path(home.landing) for e in in_force(entries) if e.source == source.name and e.rows_landed]
     resources = bank.settings.resources
     configuration: dict[str, str | bool | int | float | list[str]] = {
@@ -143,7 +139,7 @@ def reconcile(
     }
     with duckdb.connect(":memory:", config=configuration) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        _landed(connection, source, asked, files, first_day)
+        _landed(connection, source, asked, files)
         connection.register("source_day", _source_days(session, bounded, source, asked))
         compared = connection.execute(
             """
@@ -182,14 +178,16 @@ def reconcile(
     new.write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
     new.replace(path)
     tell(
-        f"{source.name}: {found.days:,} days reconciled with the source, "
+        f"{source.name}: {found.days:,} days"
+        + (f" ({compared[0][0]} to {compared[-1][0]})" if compared else "")
+        + " reconciled with the source, "
         + ("equal" if found.is_equal else f"{len(differing):,} differ, first {differing[0][0]}")
     )
     return found
 
 
 def _bounded(
-    spec: DatabaseSpec, columns: dict[str, SourceColumn], dialect: Dialect, watermark: str | None, first_day: str | None
+    spec: DatabaseSpec, columns: dict[str, SourceColumn], dialect: Dialect, watermark: str | None
 ) -> DatabaseSpec:
     """The source up to the watermark: rows that came since the extract are not compared yet."""
     conditions = [spec.where] if spec.where else []
@@ -197,9 +195,6 @@ def _bounded(
         kind, name = columns[spec.cursor].type, dialect.name(spec.cursor)
         bound = dialect.day if kind == "DATE" else dialect.moment if kind == "TIMESTAMP" else "{}"
         conditions.append(f"({name} <= {bound.format(watermark)} or {name} is null)")
-        if first_day is not None:
-            first = first_day if kind == "DATE" else f"{first_day} 00:00:00"
-            conditions.append(f"{name} >= {bound.format(first)}")
     return DatabaseSpec(
         spec.url_from,
         table=spec.table,
@@ -218,7 +213,6 @@ def _landed(
     source: SourceSpec,
     asked: ReconciliationSpec,
     files: list[Path],
-    first_day: str | None,
 ) -> None:
     """Make `landed`: key, day and amount of the last version of each row that is not deleted."""
     if not files:
@@ -230,7 +224,6 @@ def _landed(
     key = _key(source)
     day = f"cast({typed_expression(columns[asked.day], types[asked.day] == 'VARCHAR')} as date)"
     amount = _amount(typed_expression(columns[asked.amount], types[asked.amount] == "VARCHAR"))
-    from_day = f"where day >= date {quote_text(first_day)}" if first_day is not None else ""
     connection.execute(
         f"""
         create table landed as
@@ -241,7 +234,7 @@ def _landed(
                 partition by {key} order by _known_on desc, _operation asc, _source_row desc
             ) = 1
         )
-        {from_day} {"and" if from_day else "where"} _operation = 'upsert'
+        where _operation = 'upsert'
         """
     )
 

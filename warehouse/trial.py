@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from warehouse import vault
 from warehouse.errors import UserError
@@ -144,4 +145,22 @@ def _sample_lines(bank: Bank, source: SourceSpec, rows: DeliveredRows) -> list[C
         share = bank.settings.quarantine.maximum_share
         if faulty > share * sampled:
             lines.append(CheckLine("error", where, f"more than {share:.2%} quarantined: the delivery would be refused"))
-    return lines
+    return lines + _key_lines(source, judged.landed)
+
+
+def _key_lines(source: SourceSpec, landed: pa.Table) -> list[CheckLine]:
+    """Whether the key tells the sampled rows apart: of rows with one key only the last would count."""
+    if not landed.num_rows:
+        return []
+    times = landed.group_by(list(source.key)).aggregate([([], "count_all")]).column("count_all")
+    repeated = landed.num_rows - len(times)
+    if not repeated:
+        return []
+    what = (
+        f"the key {', '.join(source.key)} does not tell rows apart: {landed.num_rows:,} rows sampled have "
+        f"{len(times):,} keys, one of them {pc.max(times).as_py():,} times; of rows with one key only the last counts"
+    )
+    # A file may hold several versions of a row, a table of a database one.
+    if source.database is None:
+        return [CheckLine("missing", f"sources.{source.name}.key", what)]
+    return [CheckLine("error", f"sources.{source.name}.key", f"{what}: name the columns that are unique together")]

@@ -93,6 +93,7 @@ def landing(
     except ConnectionFailedError as error:
         # What was landed stays; only what a wait can mend is tried again.
         wait = 10 * 2**context.op_execution_context.retry_number
+        context.log.warning(f"{error}\ntried again in {wait} seconds, {RECONNECTIONS} times at most")
         raise dg.RetryRequested(max_retries=RECONNECTIONS, seconds_to_wait=wait) from error
     found = {item.source: item for item in freshness(home, bank, read_ledger(home.landing, bank.name))}
     reconciled = {item.source: item for item in reconciliations(home, bank.name)}

@@ -159,13 +159,14 @@ def settings_table(rows: Sequence[tuple[str, str, str]]) -> MetaTable:
     )
 
 
-def delivery_table(rows: Sequence[tuple[Any, ...]]) -> MetaTable:
+def delivery_table(entries: Sequence[LedgerEntry]) -> MetaTable:
     """The ledger: one row per delivery in force."""
     names = {
         "delivery_id": "Delivery. | 交付编号。",
         "source_system": "Source system. | 来源系统。",
         "source": "Source table or file of the mapping. | 来源表。",
         "file_name": "File as delivered. | 文件名。",
+        "operation": "Whether it brings rows (upsert) or deletes them. | 新增或变更（upsert）或删除。",
         "known_on": "Business date of the delivery; absent for the first, historic load. | 业务已知日期。",
         "known_from": "Earliest date on which a row of it is known. | 最早已知日期。",
         "known_to": "Latest date on which a row of it is known. | 最晚已知日期。",
@@ -186,6 +187,26 @@ def delivery_table(rows: Sequence[tuple[Any, ...]]) -> MetaTable:
         if name.endswith("_at")
         else pa.string()
         for name in names
+    ]
+    rows = [
+        (
+            entry.delivery_id,
+            entry.source_system,
+            entry.source,
+            entry.file,
+            entry.operation,
+            entry.known_on,
+            entry.known_from,
+            entry.known_to,
+            entry.rows_read,
+            entry.rows_landed,
+            entry.rows_quarantined,
+            entry.rows_filtered,
+            entry.rows_erased,
+            entry.rows_unchanged,
+            entry.landed_at.replace(tzinfo=None),
+        )
+        for entry in entries
     ]
     return MetaTable(
         table_of(names, kinds, rows), "The deliveries this release is made from. | 本次发布所用的数据交付。", names
@@ -361,27 +382,7 @@ def meta_tables(build: Build, bank: Bank, home: Home, release_id: str, run_id: s
                 *((name, value, "dbt/seeds/settings.csv") for name, value in seeded),
             ]
         ),
-        "delivery": delivery_table(
-            [
-                (
-                    entry.delivery_id,
-                    entry.source_system,
-                    entry.source,
-                    entry.file,
-                    entry.known_on,
-                    entry.known_from,
-                    entry.known_to,
-                    entry.rows_read,
-                    entry.rows_landed,
-                    entry.rows_quarantined,
-                    entry.rows_filtered,
-                    entry.rows_erased,
-                    entry.rows_unchanged,
-                    entry.landed_at.replace(tzinfo=None),
-                )
-                for entry in entries
-            ]
-        ),
+        "delivery": delivery_table(entries),
         "freshness": freshness_table(freshness(home, bank, entries)),
         "reconciliation": reconciliation_table(reconciliations(home, bank.name)),
         "quality": quality_table(quality),

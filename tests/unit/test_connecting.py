@@ -95,6 +95,41 @@ def test_a_proposed_mapping_that_is_completed_can_be_loaded(tmp_path: Path, monk
     assert {"branches", "products", "customers", "accounts", "transactions"} <= set(bank.mapping.tables)
 
 
+def test_the_times_of_the_contract_are_cursors_and_say_when_rows_were_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = SmallDatabase(tmp_path, monkeypatch)
+    database.run(
+        "create table balances (account_id text, balance_on date, balance decimal(18,2), "
+        "primary key (account_id, balance_on));"
+        "create table payment_schedule (account_id text, due_on date, primary key (account_id, due_on));"
+        "create table gl_balances (branch_id text, month date, primary key (branch_id, month));"
+        "create table complaints (complaint_id text primary key);"
+    )
+    text = propose(Address.from_environment(VARIABLE, "test"), VARIABLE)
+    part = {
+        name: text[text.index(f"\n  {name}:\n") :].split("    columns:")[0]
+        for name in ("balances", "payment_schedule", "gl_balances", "complaints")
+    }
+    assert "cursor: balance_on" in part["balances"]
+    assert "    known_on: balance_on\n" in part["balances"]
+    # Payments that are due lie ahead of those that are added later.
+    assert "cursor: " not in part["payment_schedule"]
+    assert "    known_on: due_on\n" in part["payment_schedule"]
+    assert "known_on: cast(last_day(month) as date)" in part["gl_balances"]
+    assert "    known_on: " not in part["complaints"]
+    assert "# known_on: no time found by name" in part["complaints"]
+
+
+def test_a_check_warns_of_rows_known_before_they_happened(source: SmallDatabase) -> None:
+    def warned() -> list[str]:
+        return [line.where for line in check_bank(source.bank) if "look-ahead" in line.what]
+
+    assert warned() == []
+    source.with_mapping(MAPPING.replace("    known_on: cast(booked_at as date)\n", ""))
+    assert warned() == ["sources.posting"]
+
+
 def test_a_check_connects_and_judges_a_sample_and_lands_nothing(source: SmallDatabase) -> None:
     source.run(
         "insert into posting values (102, 10, 'yesterday', '7.00'); alter table person add column nick_name text;"
@@ -110,6 +145,30 @@ def test_a_check_connects_and_judges_a_sample_and_lands_nothing(source: SmallDat
     )
     said = "\n".join(line.what for line in check_bank(source.bank))
     assert "to take it: nick_name: {personal_data: direct_identifier}" in said
+
+
+def test_a_key_that_is_not_known_is_refused_until_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = SmallDatabase(tmp_path, monkeypatch)
+    database.run("create table branches (town text, branch_id text);")
+    text = propose(Address.from_environment(VARIABLE, "test"), VARIABLE)
+    assert "key: [TODO]  # no primary key" in text
+    with pytest.raises(UserError, match="TODO"):
+        load_bank(write_bank(tmp_path / "proposed", text, SETTINGS))
+
+
+def test_a_check_refuses_a_key_that_does_not_tell_rows_apart(source: SmallDatabase) -> None:
+    source.run("insert into posting values (102, 10, '2021-05-02 09:00:00', '5.00')")
+    assert not any(line.status == "error" for line in check_bank(source.bank))
+    source.with_mapping(
+        MAPPING.replace("      deletes: {query: select posting_id from posting_deleted}\n", "").replace(
+            "    key: [posting_id]", "    key: [contract_id]"
+        )
+    )
+    (error,) = [line for line in check_bank(source.bank) if line.status == "error"]
+    assert error.where == "sources.posting.key"
+    assert "3 rows sampled have 2 keys, one of them 2 times" in error.what
 
 
 def test_a_check_says_what_is_missing(source: SmallDatabase, monkeypatch: pytest.MonkeyPatch) -> None:

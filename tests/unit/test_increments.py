@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from opened_vault import plant_keys
-from small_bank import SETTINGS, write_bank
+from small_bank import SETTINGS as STRICT
+from small_bank import write_bank
 
+from dagster_project.lib.meta import delivery_table
 from warehouse.database import open_warehouse
 from warehouse.errors import UserError
 from warehouse.home import Home
@@ -24,6 +26,8 @@ from warehouse.sources.bank import Bank, load_bank
 from warehouse.tombstones import ERASURES, hashed_ids
 from warehouse.vault.files import append_line
 
+#: Contracts are few here: that all of them go is no fault.
+SETTINGS = STRICT + "deletes: {maximum_share: 1}\n"
 VARIABLE = "SMALL_BANK_URL"
 TODAY = date(2024, 3, 1)
 MAPPING = """\
@@ -130,8 +134,8 @@ class SmallDatabase:
         self.home = Home(folder / "home")
         self.run(ROWS)
 
-    def with_mapping(self, mapping: str) -> Bank:
-        self.bank = load_bank(write_bank(self.folder / "bank", mapping, SETTINGS))
+    def with_mapping(self, mapping: str, settings: str = SETTINGS) -> Bank:
+        self.bank = load_bank(write_bank(self.folder / "bank", mapping, settings))
         return self.bank
 
     def run(self, script: str) -> None:
@@ -256,6 +260,40 @@ def test_listed_deletes_are_landed_once_and_not_what_came_back_since(source: Sma
     assert ("posting", "delete") not in source.land(TODAY + timedelta(days=1))
 
 
+def test_deletions_of_most_of_a_source_are_refused_with_their_counts(source: SmallDatabase) -> None:
+    source.with_mapping(MAPPING, STRICT)
+    source.run("insert into contract values (12, 2, '2021-05-01')")
+    source.land()
+    source.run("delete from contract where contract_id <> 10")
+    with pytest.raises(UserError, match="too many deletions") as refused:
+        source.land()
+    assert "2 of 3 keys (66.67%) are gone; the source has 1 now" in str(refused.value)
+    assert "at most 50.00% (bank.yml: deletes.maximum_share)" in str(refused.value)
+    assert len(source.warehouse()["accounts"]) == 3
+    # What is allowed, in words that say what it is.
+    source.run("insert into contract values (12, 2, '2021-05-01')")
+    said: list[str] = []
+    land(source.bank, source.folder, source.home, said.append, TODAY)
+    assert any(line.startswith("contract: (database): 1 deletions landed") for line in said)
+    assert len(source.warehouse()["accounts"]) == 2
+
+
+def test_unchanged_deletions_of_one_date_are_the_same_delivery(source: SmallDatabase) -> None:
+    source.land()
+    source.run(
+        "delete from contract where contract_id = 11; delete from posting where posting_id = 100; "
+        "insert into posting_deleted values (100);"
+    )
+    first = source.land()
+    again = source.land()
+    for name in ("contract", "posting"):
+        assert first[name, "delete"].is_new
+        assert not again[name, "delete"].is_new
+        assert again[name, "delete"].entry.delivery_id == first[name, "delete"].entry.delivery_id
+    told = delivery_table(in_force(read_ledger(source.home.landing, "small"))).frame.to_pylist()
+    assert sum(row["operation"] == "delete" for row in told) == 2
+
+
 def test_a_row_that_says_it_is_deleted_deletes_its_key(source: SmallDatabase) -> None:
     source.land()
     source.run("update person set gone = '1', changed_at = '2024-02-29 10:00:00' where person_id = 2")
@@ -306,6 +344,25 @@ def test_differences_from_the_source_are_listed_to_the_row(source: SmallDatabase
     (found,) = reconciliations(source.home, "small")
     assert [(day.day, day.rows_source, day.rows_landed) for day in found.differing_days] == [("2021-03-02", 2, 1)]
     assert [row.key for row in found.rows] == ["100"]
+
+
+def test_a_difference_behind_the_cursor_is_found_and_stays_until_it_is_gone(source: SmallDatabase) -> None:
+    # The day that is reconciled is the cursor too.
+    source.with_mapping(
+        MAPPING.replace('cursor: posting_id\n      overlap: "2"', "cursor: booked_at\n      overlap: 1 day")
+    )
+    source.land()
+    source.run("update posting set amount = '99.00' where posting_id = 100")
+    for later in (1, 2):
+        source.land(TODAY + timedelta(days=later))
+        (found,) = reconciliations(source.home, "small")
+        assert [(day.day, day.amount_source, day.amount_landed) for day in found.differing_days] == [
+            ("2021-03-02", "99", "50")
+        ]
+        assert found.days == 2
+    source.run("update posting set amount = '50.00' where posting_id = 100")
+    source.land(TODAY + timedelta(days=3))
+    assert [found.is_equal for found in reconciliations(source.home, "small")] == [True]
 
 
 CHANGES = st.lists(

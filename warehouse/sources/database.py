@@ -17,13 +17,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.parse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +49,16 @@ _LOST_CONNECTION = re.compile(
     r"|starting up|shutting down|unexpectedeof|IoError|State: 08|57P0[123]|ended without a word",
     re.IGNORECASE,
 )
+#: What no further try mends. A pool of connections tries on for half a minute, whatever the server said.
+_LOGIN_REFUSED = re.compile(
+    r"authentication failed|no pg_hba\.conf entry|role [^ ]+ (does not exist|is not permitted to log in)"
+    r"|no password supplied|permission denied for database|access denied for user|login failed for user"
+    r"|database [^ ]+ does not exist|unknown database|cannot open database|ORA-01017|ORA-28000|ORA-01045"
+    r"|State: 28|28P01|SQLSTATE[^0-9]{0,3}28",
+    re.IGNORECASE,
+)
+#: How often a wait for an answer looks at what the driver says meanwhile, in seconds.
+_LOOK_SECONDS = 0.2
 _LOCKED = re.compile(r"lock timeout|lock wait timeout|is locked|55P03|deadlock", re.IGNORECASE)
 
 
@@ -56,7 +67,7 @@ class ConnectionFailedError(UserError):
 
 
 class SourceRefusedError(UserError):
-    """A server was reached and refused what was asked."""
+    """A server was reached and refused what was asked, or who asks: not worth another try."""
 
 
 @dataclass(frozen=True)
@@ -236,12 +247,13 @@ class Address:
 class Session:
     """Asks one database, through a process that is started at the first question and ended by `close`.
 
-    `lock_seconds` is how long a statement waits for a lock.
+    `lock_seconds` is how long a statement waits for a lock; `tell` receives a line while a connection is waited for.
     """
 
-    def __init__(self, address: Address, *, lock_seconds: int = 60) -> None:
+    def __init__(self, address: Address, *, lock_seconds: int = 60, tell: Callable[[str], None] | None = None) -> None:
         self.address = address
         self.lock_seconds = lock_seconds
+        self._tell = tell
         self._process: subprocess.Popen[bytes] | None = None
         self._is_reading = False
         self._stderr: BinaryIO | None = None
@@ -279,7 +291,7 @@ class Session:
         ConnectionFailedError
             If the server cannot be reached or is lost, also while the batches are read.
         SourceRefusedError
-            If it refuses.
+            If it refuses what is asked, or the user, its password or the database of the address.
         """
         if self._is_reading:
             # The answer before was not read to its end.
@@ -301,18 +313,46 @@ class Session:
             "lock_seconds": self.lock_seconds,
             "longest_text": LONGEST_TEXT,
         }
+        said_before = self._said_until()
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
-            if within is not None and not select.select([process.stdout], [], [], within)[0]:
-                self.close()
-                raise self._locked(statement, f"no answer within {within:.0f} seconds")
+            self._await_answer(process.stdout, said_before, statement, within)
             reader = pa.ipc.open_stream(process.stdout)
         except (OSError, pa.ArrowException) as error:
             raise self._ended(statement) from error
         if not reader.schema.names:
             self._read_to_end(reader, statement)
         return reader.schema, self._batches(reader, statement)
+
+    def _await_answer(self, answer: IO[bytes], said_before: int, statement: str, within: float | None) -> None:
+        """Wait until an answer begins; no longer than `within`, nor once the login was refused."""
+        end = None if within is None else time.monotonic() + within
+        told = ""
+        while not select.select([answer], [], [], _LOOK_SECONDS)[0]:
+            said = self._said(said_before)
+            if _LOGIN_REFUSED.search(said):
+                self.close()
+                raise self._failed(said, statement)
+            if said and said != told and self._tell is not None:
+                shown = message_of(self.address.hidden(said))
+                self._tell(f"{self.address.variable}: waiting for a connection: {shown}")
+                told = said
+            if end is not None and time.monotonic() > end:
+                self.close()
+                raise self._locked(statement, f"no answer within {within:.0f} seconds")
+
+    def _said_until(self) -> int:
+        return os.fstat(self._stderr.fileno()).st_size if self._stderr is not None else 0
+
+    def _said(self, since: int) -> str:
+        """Last line that the driver logged since a position: why a connection is not there yet."""
+        if self._stderr is None or (size := self._said_until()) <= since:
+            return ""
+        # Read by position: the process writes through the same handle.
+        read = os.pread(self._stderr.fileno(), 4096, max(since, size - 4096)).decode(errors="replace")
+        lines = [line for line in read.splitlines() if line.startswith("[") and " ERROR " in line]
+        return lines[-1].partition("] ")[2] if lines else ""
 
     def table(self, statement: str) -> pa.Table:
         """All that a statement gives, in memory: for small answers."""
@@ -395,6 +435,14 @@ class Session:
 
     def _failed(self, message: str, statement: str) -> UserError:
         told = message_of(self.address.hidden(message), known=set(_WORD.findall(statement)))
+        if _LOGIN_REFUSED.search(message):
+            return SourceRefusedError(
+                "the server refuses the login: the user, its password or the database",
+                where=self.address.variable,
+                found=told,
+                valid="a user that may log in to that database, with its password (@ in it is written %40)",
+                next_step=f"correct the address in {self.address.variable} or the rights at the server, then run again",
+            )
         is_lost = bool(_LOST_CONNECTION.search(message))
         if is_lost:
             return ConnectionFailedError(

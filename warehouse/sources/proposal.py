@@ -18,16 +18,28 @@ from warehouse.yaml_file import closest_names
 _INFORMATION_SCHEMA = """
 select c.table_schema as s, c.table_name as t, c.column_name as c, c.data_type as k,
     c.numeric_precision as p, c.numeric_scale as d, c.is_nullable as n, c.ordinal_position as o,
-    case when exists (
-        select 1 from information_schema.key_column_usage u
-        inner join information_schema.table_constraints x
-            on x.constraint_name = u.constraint_name and x.table_schema = u.table_schema and x.table_name = u.table_name
-        where x.constraint_type = 'PRIMARY KEY' and u.table_schema = c.table_schema
-            and u.table_name = c.table_name and u.column_name = c.column_name
-    ) then 1 else 0 end as y
+    case when {is_key} then 1 else 0 end as y
 from information_schema.columns c
 where lower(c.table_schema) not in ('information_schema', 'pg_catalog', 'mysql', 'performance_schema', 'sys')
 """
+_IS_KEY = """exists (
+    select 1 from information_schema.key_column_usage u
+    inner join information_schema.table_constraints x
+        on x.constraint_name = u.constraint_name and x.table_schema = u.table_schema and x.table_name = u.table_name
+    where x.constraint_type = 'PRIMARY KEY' and u.table_schema = c.table_schema
+        and u.table_name = c.table_name and u.column_name = c.column_name
+)"""
+#: The standard's views of constraints show them only to who may change the table: who may only read sees none.
+_IS_KEY_FOR_READERS = {
+    "postgresql": """exists (
+    select 1 from pg_catalog.pg_constraint x
+    inner join pg_catalog.pg_class r on r.oid = x.conrelid
+    inner join pg_catalog.pg_namespace s on s.oid = r.relnamespace
+    inner join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum = any(x.conkey)
+    where x.contype = 'p' and s.nspname = c.table_schema and r.relname = c.table_name and a.attname = c.column_name
+)""",
+    "mysql": "c.column_key = 'PRI'",
+}
 _SQLITE = """
 select 'main' as s, m.name as t, p.name as c, p.type as k, null as p, null as d,
     case when p."notnull" = 1 then 'NO' else 'YES' end as n, p.cid as o, p.pk as y
@@ -47,6 +59,11 @@ from all_tab_columns c
 where c.owner not in ('SYS', 'SYSTEM', 'XDB', 'MDSYS', 'CTXSYS', 'WMSYS')
 """
 _CURSORS = ("updated_at", "changed_at", "modified_at", "last_update", "last_modified", "update_time", "posted_at")
+#: Times of the contract that are no cursor: they may lie ahead, and rows are added behind the highest.
+_NO_CURSORS = ("due_on", "valid_from")
+#: Times of the contract that name a period by its first day: what it tells is known at its end.
+_KNOWN_AT_MONTH_END = ("month",)
+_UNKNOWN_KEY = "TODO"
 _IDENTIFYING = re.compile(
     r"(^|_)(name|surname|full_?name|first_?name|last_?name|id_?(number|no|card)|passport|ssn|mobile|phone|tel|telephone"
     r"|e?_?mail|address|street|iban|card_?(number|no)|counterparty_account)($|_)",
@@ -86,7 +103,7 @@ def propose(address: Address, variable: str, schemas: Sequence[str] = (), *, ban
         If it cannot be reached, or holds no tables.
     """
     with Session(address) as session:
-        found = session.table({"sqlite": _SQLITE, "oracle": _ORACLE}.get(address.kind, _INFORMATION_SCHEMA))
+        found = session.table(_statement(address.kind))
     tables = _tables(found, schemas)
     if not tables:
         raise UserError(
@@ -167,6 +184,12 @@ def column_proposal(name: str, type_: str, personal_data: str | None = None) -> 
     return f"{name}: {{{', '.join(parts)}}}"
 
 
+def _statement(kind: str) -> str:
+    """What asks a kind of server for its columns."""
+    own = {"sqlite": _SQLITE, "oracle": _ORACLE}
+    return own.get(kind) or _INFORMATION_SCHEMA.format(is_key=_IS_KEY_FOR_READERS.get(kind, _IS_KEY))
+
+
 def _tables(found: pa.Table, schemas: Sequence[str]) -> dict[tuple[str, str], list[ProposedColumn]]:
     wanted = {schema.lower() for schema in schemas}
     tables: dict[tuple[str, str], list[ProposedColumn]] = {}
@@ -220,6 +243,20 @@ def _contract_table(name: str, contract: Contract) -> Table | None:
     return contract.tables[near[0]] if near else None
 
 
+def _times(columns: Sequence[ProposedColumn], time: str | None) -> tuple[ProposedColumn | None, str | None]:
+    """The column to extract by, and the expression for when a row was known; `time` is the contract's own."""
+    by_name = {column.name.lower(): column for column in columns if column.type in ("DATE", "TIMESTAMP")}
+    own = by_name.get(time) if time is not None else None
+    changed = next((by_name[name] for name in _CURSORS if name in by_name and by_name[name].type == "TIMESTAMP"), None)
+    # What moves with each change comes first: a row that is corrected keeps its day.
+    cursor = changed or (None if time in _NO_CURSORS else own)
+    told = own or cursor
+    if told is None:
+        return None, None
+    day = told.name if told.type == "DATE" else f"cast({told.name} as date)"
+    return cursor, f"cast(last_day({told.name}) as date)" if time in _KNOWN_AT_MONTH_END and told is own else day
+
+
 def _source_text(
     source: str,
     system: str,
@@ -231,7 +268,8 @@ def _source_text(
 ) -> str:
     listed = list(columns)
     keys = [column.name for column in listed if column.is_key]
-    cursor = next((c for name in _CURSORS for c in listed if c.name.lower() == name and c.type == "TIMESTAMP"), None)
+    time = feeds.cursor if feeds is not None else None
+    cursor, known = _times(listed, time)
     ids = [
         column.name for column in listed if re.search(r"(customer|client|cust)_?(id|no|number)$", column.name.lower())
     ]
@@ -243,16 +281,20 @@ def _source_text(
         lines += [
             "      # no cursor found by name: the whole table is read each time, and what is unchanged is left out"
         ]
+    # Rows of one key are one row, so a key is not guessed: what stands here is refused until it is written.
     note = "" if keys else "  # no primary key is declared: name the columns that tell rows apart"
-    lines += [f"    key: [{', '.join(keys or [listed[0].name])}]{note}"]
+    lines += [f"    key: [{', '.join(keys or [_UNKNOWN_KEY])}]{note}"]
     lines += [f"    record: {ids[0]}"] if ids else []
-    if cursor is not None:
-        lines += [f"    known_on: cast({cursor.name} as date)"]
+    lines += [f"    known_on: {known}"] if known is not None else []
+    if known is None and time is not None:
+        lines += [
+            "    # known_on: no time found by name: without it rows of the initial load count as known since 1900"
+        ]
     lines += ["    columns:"]
     for column in listed:
         # What becomes a column of the contract has its class; the names of branches are nobody's.
-        known = feeds.column(column.name.lower()) if feeds is not None else None
-        line = column_proposal(column.name, column.type, known.personal_data if known is not None else None)
+        fed = feeds.column(column.name.lower()) if feeds is not None else None
+        line = column_proposal(column.name, column.type, fed.personal_data if fed is not None else None)
         if column.is_key or column.is_required:
             line = line.replace("{", "{required: true, ", 1).replace(", }", "}")
         lines.append(f"      {line}")

@@ -85,7 +85,7 @@ def check_mapping(bank: Bank, data: Path | None = None) -> list[CheckLine]:
     mapping = bank.mapping
     lines = [CheckLine("fits", mapping.path.name, f"{len(mapping.sources)} sources, {len(mapping.tables)} tables")]
     for source in mapping.sources.values():
-        lines += _source_lines(mapping, source)
+        lines += _source_lines(mapping, source, contract)
         if data is not None and source.database is None:
             lines += _file_lines(source, data)
     for table in contract.tables.values():
@@ -543,7 +543,7 @@ class _Validation:
         return bool(row and row[0])
 
 
-def _source_lines(mapping: Mapping, source: SourceSpec) -> list[CheckLine]:
+def _source_lines(mapping: Mapping, source: SourceSpec, contract: Contract) -> list[CheckLine]:
     where = f"sources.{source.name}"
     kind = "csv" if isinstance(source.format, CsvFormat) else "parquet"
     users = [table.name for table in mapping.tables.values() if source.name in table.sources]
@@ -560,6 +560,13 @@ def _source_lines(mapping: Mapping, source: SourceSpec) -> list[CheckLine]:
     secret = [column.name for column in source.all_columns if column.is_identifying]
     if secret:
         lines.append(CheckLine("does", where, f"keeps in the vault, and lands as tokens: {', '.join(secret)}"))
+    dated = [
+        f"{name}.{table.cursor}" for name in users if (table := contract.tables.get(name)) is not None and table.cursor
+    ]
+    if source.known_on is None and dated:
+        what = "no known_on: rows of the initial load count as known since 1900, before what they tell had happened"
+        offer = f"say when each was known, as {', '.join(dated)} does"
+        lines.append(CheckLine("missing", where, f"{what} (look-ahead in all that is mined); {offer}"))
     return lines
 
 
