@@ -274,7 +274,7 @@ def test_deletions_of_most_of_a_source_are_refused_with_their_counts(source: Sma
     source.run("insert into contract values (12, 2, '2021-05-01')")
     said: list[str] = []
     land(source.bank, source.folder, source.home, said.append, TODAY)
-    assert any(line.startswith("contract: (database): 1 deletions landed") for line in said)
+    assert any(line.startswith("contract: (database): 1 deletion landed") for line in said)
     assert len(source.warehouse()["accounts"]) == 2
 
 
