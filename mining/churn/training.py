@@ -452,7 +452,9 @@ def sampled_rows(rows: Rows, settings: Settings) -> Rows:
 def drawn_persons(panel: pd.DataFrame, settings: Settings | None = None) -> pd.DataFrame:
     """Return a panel, or the rows of persons drawn by hash when it has far more rows than a fit takes.
 
-    For what is worked out before a fit: the past of persons who would not be drawn by `fit` need not be held.
+    For what is worked out before a fit: the past of more persons than `fit` takes need not be held. The draw is
+    independent of the one `fit` makes among the labelled rows, which still bounds them. A run counts the rows of those
+    drawn.
 
     Parameters
     ----------
@@ -466,7 +468,7 @@ def drawn_persons(panel: pd.DataFrame, settings: Settings | None = None) -> pd.D
     most = PANEL_ROWS * chosen.maximum_rows
     if len(panel) <= most:
         return panel
-    return panel[hashed_shares(panel["person_id"], chosen.seed, "sample") < most / len(panel)]
+    return panel[hashed_shares(panel["person_id"], chosen.seed, "panel") < most / len(panel)]
 
 
 def size_refusals(rows: Rows, settings: Settings) -> list[Refusal]:

@@ -5,6 +5,7 @@ Connectors for files and databases live beside this module; what a value may be 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,3 +65,22 @@ class DeliveredRows(Protocol):
     def empty_rows(self) -> pa.Table:
         """No rows, with the columns of a batch."""
         ...
+
+
+class Originals:
+    """Rows of one batch as JSON, for the quarantine; `first` is the number of its first row, None: look them up."""
+
+    def __init__(self, rows: pa.Table, first: int | None = None) -> None:
+        self._rows = rows
+        self._first = first
+
+    def __call__(self, numbers: Sequence[int]) -> list[tuple[int, str]]:
+        """Row number and record of some rows."""
+        if self._first is None:
+            places = {number: place for place, number in enumerate(self._rows.column(SOURCE_ROW).to_pylist())}
+            chosen = [places[number] for number in numbers]
+        else:
+            chosen = [number - self._first for number in numbers]
+        taken = self._rows.drop_columns([SOURCE_ROW]).take(pa.array(chosen, pa.int64()))
+        texts = [json.dumps(row, ensure_ascii=False, default=str) for row in taken.to_pylist()]
+        return list(zip(numbers, texts, strict=True))

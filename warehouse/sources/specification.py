@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 #: Classes of personal data, from none to most protected. A mapping may raise the class of a column, never lower it.
@@ -34,6 +35,29 @@ def is_column_type(text: str) -> bool:
     return text in SIMPLE_TYPES or (
         decimal is not None and 1 <= int(decimal[1]) <= 38 and int(decimal[2]) <= int(decimal[1])
     )
+
+
+_UNITS = {"day": "days", "hour": "hours", "minute": "minutes", "second": "seconds"}
+_OVERLAP = re.compile(r"(\d+) (day|hour|minute|second)s?")
+
+
+def overlap_of(text: str) -> timedelta:
+    """Length of an overlap in time.
+
+    Raises
+    ------
+    ValueError
+        If it is not written so.
+
+    Examples
+    --------
+    >>> overlap_of("2 days")
+    datetime.timedelta(days=2)
+    """
+    match = _OVERLAP.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def quote_name(name: str) -> str:
@@ -90,6 +114,54 @@ class ParquetFormat:
 
 
 @dataclass(frozen=True)
+class DatabaseFormat:
+    """Rows of a database: columns have the types its driver gives them."""
+
+    null_values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeletesSpec:
+    """How a source tells what it deleted, beside a condition on its rows (`deleted_when`).
+
+    `keys` compares the keys of the whole source with what was landed; `query` is a statement that lists deleted keys.
+    """
+
+    keys: bool = False
+    query: str | None = None
+
+
+@dataclass(frozen=True)
+class ReconciliationSpec:
+    """What is counted and summed by day at the source and in what was landed: two columns."""
+
+    day: str
+    amount: str
+
+
+@dataclass(frozen=True)
+class DatabaseSpec:
+    """Where the rows of a source are asked for.
+
+    `url_from` names an environment variable. Either `table` or `query` is given. `where` is a condition in the source's
+    own SQL. `cursor` is the column that grows with each change, `overlap` how far behind its highest value the next
+    delivery begins. `limit` makes every delivery a trial.
+    """
+
+    url_from: str
+    table: str | None = None
+    query: str | None = None
+    where: str | None = None
+    cursor: str | None = None
+    overlap: str | None = None
+    chunk_rows: int = 1 << 16
+    limit: int | None = None
+    lock_seconds: int = 60
+    deletes: DeletesSpec = DeletesSpec()
+    reconcile: ReconciliationSpec | None = None
+
+
+@dataclass(frozen=True)
 class SourceColumn:
     """One column as the source delivers it, and how its text is to be read.
 
@@ -136,19 +208,22 @@ class SourceSpec:
     """One source table or file: what is landed, as delivered.
 
     `file` is relative to the DATA folder and may be a glob. `record` names the column that holds the source's
-    own id of the customer. `known_on` is an expression over the typed columns, used in an initial load.
+    own id of the customer. `known_on` is an expression over the typed columns, used in an initial load;
+    `deleted_when` a condition over them: such a row deletes its key. A source with a `database` has no file.
     """
 
     name: str
     source_system: str
     file: str
-    format: CsvFormat | ParquetFormat
+    format: CsvFormat | ParquetFormat | DatabaseFormat
     key: tuple[str, ...]
     columns: tuple[SourceColumn, ...]
     derive: tuple[DerivedColumn, ...] = ()
     record: str | None = None
     known_on: str | None = None
     where: str | None = None
+    deleted_when: str | None = None
+    database: DatabaseSpec | None = None
 
     @property
     def all_columns(self) -> tuple[SourceColumn | DerivedColumn, ...]:
@@ -167,7 +242,11 @@ class SourceSpec:
     @property
     def landing_hash(self) -> str:
         """Hash of everything that decides what is landed from given bytes (not of where the file lies)."""
-        return content_hash(dataclasses.replace(self, file=""))
+        decided = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "database"}
+        # Left out where it is not used, so that deliveries landed before it existed stay what they are.
+        if self.deleted_when is None:
+            del decided["deleted_when"]
+        return content_hash(decided | {"file": ""})
 
     @property
     def table_hash(self) -> str:
@@ -307,7 +386,12 @@ def typed_expression(column: SourceColumn, delivered_as_text: bool) -> str:
     """
     value = quote_name(column.name)
     if not delivered_as_text:
-        return value if column.type == "VARCHAR" and column.is_identifying else f"try_cast({value} as {column.type})"
+        if column.type == "VARCHAR" and column.is_identifying:
+            return value
+        read = f"try_cast({value} as {column.type})"
+        is_exact = column.type in ("INTEGER", "BIGINT") or column.type.startswith("DECIMAL")
+        # A cast alone would round: 0.125 is no DECIMAL(18,2), whatever type it comes in.
+        return f"case when {read} = {value} then {read} end" if is_exact else read
     if len(column.null_values) == 1:
         value = f"nullif({value}, {quote_text(column.null_values[0])})"
     elif column.null_values:
