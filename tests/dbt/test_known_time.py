@@ -65,7 +65,13 @@ def _deliveries() -> list[Delivery]:
         (
             "customers",
             [
-                {"source_customer_id": "1", "party_type": "personal", "born_on": date(1980, 2, 29), "city": "Praha"},
+                {
+                    "source_customer_id": "1",
+                    "party_type": "personal",
+                    "born_on": date(1980, 2, 29),
+                    "city": "Praha",
+                    "name_token": "a name under one key",
+                },
                 {"source_customer_id": "2", "party_type": "personal", "born_on": date(1990, 1, 1), "city": "Brno"},
             ],
             known,
@@ -123,7 +129,12 @@ def _further_deliveries() -> list[Delivery]:
     }  # fmt: skip
     return [
         ("products", [{"product_code": "LOAN", "category": "loan_consumer", "side": "asset"}], known, "upsert"),
-        ("customers", [{"source_customer_id": "3", "party_type": "personal"}], known, "upsert"),
+        (
+            "customers",
+            [{"source_customer_id": "3", "party_type": "personal", "name_token": "another name under one key"}],
+            known,
+            "upsert",
+        ),
         ("employees", [employee, {**employee, "employee_id": "E2"}], start, "upsert"),
         ("employees", [{**employee, "grade": "4"}], second, "upsert"),
         ("employees", [{"employee_id": "E2"}], third, "delete"),
@@ -360,10 +371,14 @@ def test_a_delete_wins_over_an_upsert_of_the_same_day_in_whatever_order_they_arr
 def test_what_the_vault_and_the_clock_add_does_not_reach_the_star(full, new_warehouse):
     other = new_warehouse()
     _deliver(other, _deliveries())
-    other.execute("update raw.customers set name_token = 'other key', record_id = 'other key', landed_at = now()")
+    # another key makes other tokens of the same values; that a value is there at all the source says, not the vault
+    other.execute("update raw.customers set name_token = 'under another key' where name_token is not null")
+    other.execute("update raw.customers set record_id = 'other key', landed_at = now()")
     other.execute("update raw.transactions set counterparty_account_token = 'other key', delivery_id = 'other'")
     other.build(LAST_DAY)
     _assert_equal(other.tables(), full.tables())
+    named = "select person_id from customer.customer_completeness where not contains(missing_attributes, 'name')"
+    assert other.rows(f"{named} order by all") == [("person of 3",)]
 
 
 def test_a_build_touches_only_what_came_since(new_warehouse):

@@ -54,7 +54,8 @@ def changed(old: str, new: str, text: str = TIERS) -> str:
 def test_what_is_shipped_fits_itself(bank, home):
     seeds = replaceable_seeds()
     assert set(seeds) == {
-        "age_bands", "completeness_weights", "lifecycle_bounds", "product_categories", "settings", "tier_bands",
+        "age_bands", "completeness_weights", "lifecycle_bounds", "product_categories", "settings", "source_reliability",
+        "tier_bands",
     }  # fmt: skip
     for name in seeds:
         put(bank.folder, f"{name}.csv", (SEEDS / f"{name}.csv").read_text())
@@ -163,6 +164,13 @@ def test_a_bound_that_changes_on_a_day_is_read_with_its_types(bank, home):
             "settings.csv",
             (SEEDS / "settings.csv").read_text() + "rebooking_days,9,days,a,b\n",
             ["stands twice", "rebooking_days"],
+        ),
+        (
+            "source_reliability.csv",
+            changed(
+                "preferred_channel,crm,0", "channel_preferred,crm,0", (SEEDS / "source_reliability.csv").read_text()
+            ),
+            ["line 5", "'channel_preferred'", "preferred_channel"],
         ),
         (
             "age_bands.csv",
