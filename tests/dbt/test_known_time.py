@@ -381,6 +381,79 @@ def test_what_the_vault_and_the_clock_add_does_not_reach_the_star(full, new_ware
     assert other.rows(f"{named} order by all") == [("person of 3",)]
 
 
+def test_records_that_turn_out_to_be_one_person_are_one_in_every_table_from_that_day(full, new_warehouse):
+    warehouse = new_warehouse(copy_of=full.file)
+    before, day = date(2024, 3, 4), date(2024, 3, 5)
+    mine = {"source_system": "crm", "customer_source_system": "crm", "source_customer_id": "7", "employee_id": "E1"}
+    _deliver(
+        warehouse,
+        [
+            (
+                "customers",
+                [{"source_system": "crm", "source_customer_id": "7", "party_type": "personal", "city": "Brno"}],
+                DAYS[0],
+                "upsert",
+            ),
+            (
+                "accounts",
+                [_account("A7", "7", date(2024, 1, 3), customer_source_system="crm")],
+                DAYS[0],
+                "upsert",
+            ),
+            ("transactions", [_transaction(700, date(2024, 1, 10), 500, account="A7")], DAYS[0], "upsert"),
+            ("contacts", [{**mine, "contact_id": "K7", "happened_at": datetime(2024, 1, 9, 9)}], DAYS[0], "upsert"),
+            ("relationship_assignments", [{**mine, "valid_from": DAYS[0]}], DAYS[0], "upsert"),
+        ],
+    )
+    # the third customer of the core system is on the 5th of March found to be the seventh of the relationship system
+    warehouse.execute(
+        f"update raw.person_records set known_to = date '{day}' where source_system = 'crm'; "
+        f"insert into raw.person_records select * replace ('person of 3' as person_id, date '{day}' as known_from, "
+        "date '9999-12-31' as known_to) from raw.person_records where source_system = 'crm'; "
+        f"insert into raw.person_merges values ('person of 7', 'person of 3', date '{day}', 'same document')"
+    )
+    person_tables = (
+        "select schema_name || '.' || table_name from duckdb_columns() where column_name = 'person_id' "
+        "and schema_name in ('core', 'customer', 'features') and table_name <> 'merged_customer' order by all"
+    )
+
+    def naming(person: str) -> set[str]:
+        names = [name for (name,) in warehouse.rows(person_tables)]
+        counted = " union all ".join(
+            f"select '{name}', count(*) from {name} where person_id = '{person}'" for name in names
+        )
+        return {name for name, count in warehouse.rows(counted) if count}
+
+    persons = "select count(*), sum(record_count) from core.dim_customer where is_current"
+    assets = (
+        "select month_start_on, sum(aum_average_base), sum(aum_period_end_base), sum(account_count) "
+        "from core.fct_customer_month group by all order by all"
+    )
+    warehouse.build(before.isoformat())
+    ((count, records),) = warehouse.rows(persons)
+    held, told = warehouse.rows(assets), naming("person of 7")
+    assert {
+        "core.dim_account", "core.fct_contact", "core.fct_customer_month", "customer.customer_tier_month",
+        "customer.customer_lifecycle_month", "customer.customer_type_month", "customer.customer_money_flow_month",
+        "customer.customer_completeness", "features.mining_features_customer_month",
+    } <= told  # fmt: skip
+    assert warehouse.rows("select count(*) from core.merged_customer") == [(0,)]
+
+    outcome = warehouse.dbt_command("build", day.isoformat(), *FIRST_PASS)
+    assert outcome.success, [(node.node.name, node.message) for node in outcome.result.results]
+    assert warehouse.rows(persons) == [(count - 1, records)]
+    assert warehouse.rows(assets) == held
+    assert naming("person of 7") == set()
+    assert told <= naming("person of 3")
+    assert warehouse.rows("select merged_person_id, person_id from core.merged_customer") == [
+        ("person of 7", "person of 3")
+    ]
+    for table in ("customer.customer_tier_month", "customer.customer_type_month", "core.fct_customer_month"):
+        assert warehouse.rows(
+            f"select count(*) - count(distinct (person_id, month_start_on)) from {table}"
+        ) == [(0,)]  # fmt: skip
+
+
 def test_a_build_touches_only_what_came_since(new_warehouse):
     warehouse = new_warehouse()
     _deliver(warehouse, _deliveries())

@@ -82,7 +82,9 @@ def test_a_result_is_shown_with_its_age_and_a_refusal_with_its_reason(bank):
     assert [accounts for _, accounts in persons] == [1, 1, 1, 0]
     # churn: the model of February stands, that of March was refused
     _mine(bank, "old", "churn_closure_or_drop", status="published", as_of="2024-02-29")
-    _mine(bank, "new", "churn_closure_or_drop", status="refused", reason="Too few left.|离开者过少。", as_of="2024-03-31")
+    _mine(
+        bank, "new", "churn_closure_or_drop", status="refused", reason="Too few left.|离开者过少。", as_of="2024-03-31"
+    )
     _mine(bank, "s", "segmentation", status="refused", reason="No groups.|无群体。", as_of="2024-03-31")
     reasons = ", ".join(
         f"{value} as reason_{rank}_{part}"

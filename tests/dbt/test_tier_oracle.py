@@ -279,6 +279,7 @@ def test_window_dressing_is_found_where_it_was_planted(bank, folder):
         "select count(*), count(*) filter (where months.is_window_dressed) "
         f"from '{folder / 'truth'}/window_dressing/*.parquet' as truth "
         "inner join raw.person_records as persons on persons.source_customer_id = truth.source_customer_id "
+        "and persons.source_system = 'core' and persons.known_to = date '9999-12-31' "
         "inner join customer.customer_asset_month as months on months.person_id = persons.person_id "
         "and months.month_start_on = date_trunc('month', truth.month) "
         "where months.excess_base >= 10000 and months.excess_gone_base is not null"

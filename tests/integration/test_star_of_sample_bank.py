@@ -61,7 +61,12 @@ def persons(generated_home) -> dict[str, str]:
 
 def read_persons(file: Path) -> dict[str, str]:
     with duckdb.connect(str(file), read_only=True) as connection:
-        return dict(connection.execute("select source_customer_id, person_id from raw.person_records").fetchall())
+        return dict(
+            connection.execute(
+                "select source_customer_id, person_id from raw.person_records "
+                "where source_system = 'core' and known_to = date '9999-12-31'"
+            ).fetchall()
+        )
 
 
 def _last(rows: list[Row], *key: str) -> dict[tuple[Any, ...], Row]:
