@@ -15,7 +15,8 @@ def broken_home(generated_home, tmp_path_factory):
     with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
         connection.execute(
             "update core.dim_customer set is_current = false where person_id in "
-            "(select distinct person_id from core.dim_customer where city is not null and is_current order by 1 limit 3)"
+            "(select distinct person_id from core.dim_customer where city is not null and is_current "
+            "order by 1 limit 3)"
         )
         connection.execute("update core.fct_payment_due set unpaid_amount = -1 where due_on = date '2024-03-05'")
         connection.execute("update core.dim_account set branch_id = 'core:nowhere' where account_id like '%7'")
