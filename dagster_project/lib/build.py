@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from dagster_project.lib import dbt
 from warehouse import registration
+from warehouse.decisions import write_decisions
 from warehouse.database import open_read_only, open_warehouse
 from warehouse.errors import UserError
 from warehouse.home import Home
@@ -177,6 +178,7 @@ def start_build(
             "insert into bookkeeping.state values (?, ?, ?, ?)",
             [bank.mapping.bank, bank.settings.environment, fingerprint, day],
         )
+        write_decisions(connection, home, bank.name)
         connection.execute("commit")
     build = Build(warehouse, home.temporary, day, is_live, run_id)
     plan = {
