@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from dagster_project.lib import dbt
 from warehouse import registration
-from warehouse.decisions import write_decisions
 from warehouse.database import open_read_only, open_warehouse
+from warehouse.decisions import write_decisions
 from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.ledger import KNOWN_FROM_THE_START, default_as_of, in_force, read_ledger

@@ -55,7 +55,7 @@ order by customers.person_id
 
 def holdings(connection: duckdb.DuckDBPyConnection) -> Holdings:
     """Who held what when."""
-    rows = connection.execute(
+    rows = connection.sql(
         "select person_id, item, held_from, nullif(held_to, date '9999-12-31') as held_to "
         "from features.mining_holding order by all"
     ).to_arrow_table()
@@ -67,7 +67,7 @@ def persons_at(connection: duckdb.DuckDBPyConnection, day: date) -> pd.DataFrame
 
     Assets below the first band's lower end (overdrawn accounts) are in the first band.
     """
-    frame: pd.DataFrame = connection.execute(PERSONS, {"day": day}).to_arrow_table().to_pandas()
+    frame: pd.DataFrame = connection.sql(PERSONS, params={"day": day}).to_arrow_table().to_pandas()
     frame = frame.set_index("person_id")
     frame["aum_decile"] = deciles(frame.pop("aum").astype("float64"))
     return frame

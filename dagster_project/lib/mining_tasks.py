@@ -1,4 +1,4 @@
-"""Mining tasks as files: a new question is a YAML file, not code. Read strictly; mistakes are told before anything runs."""
+"""Mining tasks as files: a new question is a YAML file, not code; a mistake in it is told before anything runs."""
 
 from __future__ import annotations
 

@@ -81,7 +81,8 @@ def read_holdings(frame: pd.DataFrame) -> Holdings:
 
     Examples
     --------
-    >>> rows = [("a", "card", "2024-01-05", None), ("a", "loan", "2024-03-01", "2024-06-01"), ("b", "card", "2024-04-01", None)]
+    >>> rows = [("a", "card", "2024-01-05", None), ("a", "loan", "2024-03-01", "2024-06-01")]
+    >>> rows.append(("b", "card", "2024-04-01", None))
     >>> held = read_holdings(pd.DataFrame(rows, columns=["person_id", "item", "held_from", "held_to"]))
     >>> held.held_at(date(2024, 4, 30)).tolist(), held.opened_within(date(2024, 3, 31), date(2024, 4, 30)).tolist()
     ([[True, True], [True, False]], [[False, False], [True, False]])

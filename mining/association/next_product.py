@@ -1,4 +1,4 @@
-"""The next best product of each person: what they are likely to take up next among what suits them, and what speaks for it.
+"""The next best product of each person: what they are likely to take up next of what suits them, and why.
 
 Belongs here: eligibility, the probability to take up a product in the next period, the list, its proof against
 popularity, and the sentence. Does not belong here: what a product earns and whom it may be sold to (data of the bank).
@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 
 LIST_COLUMNS = {
     "run_id": "str",
@@ -161,7 +162,12 @@ def eligible_products(persons: pd.DataFrame, products: pd.DataFrame, held: Flags
     ...     {"is_reachable": [True, True], "party_type": ["personal"] * 2, "age": [16, 40], "risk_profile": [5, None]}
     ... )
     >>> products = pd.DataFrame(
-    ...     {"is_offered": [True] * 2, "audience": ["personal", None], "minimum_age": [18, None], "risk_level": [None, 3]}
+    ...     {
+    ...         "is_offered": [True] * 2,
+    ...         "audience": ["personal", None],
+    ...         "minimum_age": [18, None],
+    ...         "risk_level": [None, 3],
+    ...     }
     ... )
     >>> eligible_products(persons, products, np.zeros((2, 2), dtype=bool)).tolist()
     [[False, True], [True, False]]
@@ -188,11 +194,11 @@ def eligible_products(persons: pd.DataFrame, products: pd.DataFrame, held: Flags
 def recommend(
     persons: Sequence[str],
     items: Sequence[str],
+    *,
     before: Period,
     last: Period,
     now: Period,
     margins: Sequence[object],
-    *,
     labels: Mapping[str, tuple[str, str]] | None = None,
     settings: NextProductSettings | None = None,
 ) -> NextProductResult:
@@ -224,20 +230,21 @@ def recommend(
     if last.taken_up is None:
         raise BasketError("The last period needs what was taken up in it.")
     taken_up = last.taken_up & last.eligible
-    judged = taken_up.any(axis=1)
-    proof = _proof(learnt, last, judged, taken_up, margins, bounds)
+    judged: Flags = np.asarray(taken_up.any(axis=1))
+    proof = _proof(learnt, last, taken_up, margins, bounds)
     refusals = _refusals(int(judged.sum()), proof, bounds)
     rows = [(run_id, *row) for row in proof]
     empty = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in LIST_COLUMNS.items()})
     if refusals:
         return NextProductResult(run_id, empty, pd.DataFrame(rows, columns=list(METRIC_COLUMNS)), refusals)
     model = _Model.fit(last, bounds)
-    products = _listed(run_id, persons, items, model, last, now, margins, labels or {}, bounds)
-    reachable = int(now.eligible.any(axis=1).sum())
+    products = _listed((persons, items), model, (last, now), margins=margins, labels=labels or {}, settings=bounds)
+    products.insert(0, "run_id", run_id)
+    customers = int((now.held | now.eligible).any(axis=1).sum())
     covered = products["person_id"].nunique()
     rows += [
         (run_id, "list", "persons_with_an_offer", float(covered), None, None),
-        (run_id, "list", "coverage", covered / reachable if reachable else None, None, None),
+        (run_id, "list", "coverage", covered / customers if customers else None, None, None),
         (run_id, "list", "items_offered", float(products["item"].nunique()), None, None),
     ]
     return NextProductResult(run_id, products, pd.DataFrame(rows, columns=list(METRIC_COLUMNS)), ())
@@ -299,7 +306,8 @@ def _columns(period: Period, categories: Sequence[Sequence[object]]) -> npt.NDAr
 def _values(probability: Floats, margins: Sequence[object]) -> Floats:
     """Return expected margin times probability; not a number where the margin is not known."""
     known = np.array([math.nan if margin is None else float(str(margin)) for margin in margins])
-    return probability * known
+    values: Floats = probability * known
+    return values
 
 
 def _top(score: Floats, eligible: Flags, top: int) -> npt.NDArray[np.int64]:
@@ -311,12 +319,12 @@ def _top(score: Floats, eligible: Flags, top: int) -> npt.NDArray[np.int64]:
 def _proof(
     model: _Model,
     period: Period,
-    judged: Flags,
     taken_up: Flags,
     margins: Sequence[object],
     settings: NextProductSettings,
 ) -> list[tuple[str, str, float | None, float | None, float | None]]:
     """Return hit rates of the list, of popularity, and of their difference in the period after the one learnt from."""
+    judged: Flags = np.asarray(taken_up.any(axis=1))
     count = int(judged.sum())
     metric = f"hit_rate_at_{settings.top}"
     if not count:
@@ -327,8 +335,8 @@ def _proof(
 
     def hits(score: Floats) -> Flags:
         named = _top(score, eligible, settings.top)
-        found: Flags = (np.take_along_axis(taken_up[judged], np.maximum(named, 0), axis=1) & (named >= 0)).any(axis=1)
-        return found
+        found = np.take_along_axis(taken_up[judged], np.maximum(named, 0), axis=1) & (named >= 0)
+        return np.asarray(found.any(axis=1), dtype=np.bool_)
 
     ours, theirs = hits(probability), hits(popularity)
     z = NormalDist().inv_cdf(0.5 + settings.confidence_level / 2)
@@ -374,8 +382,8 @@ def _refusals(
         return (
             Refusal(
                 "no_better_than_popularity",
-                f"The list does not beat naming the most popular products: of {judged:,} persons who took something up, "
-                f"it named it for {found} by popularity (hit rate at {settings.top}).",
+                f"The list does not beat naming the most popular products: of {judged:,} persons who took something "
+                f"up, it named it for {found} by popularity (hit rate at {settings.top}).",
                 f"推荐未优于按热门程度推荐：在{judged:,}位新增产品的客户中，前{settings.top}项命中率为"
                 f"{100 * ours:.1f}%，热门推荐为{100 * theirs:.1f}%。",
                 found,
@@ -386,26 +394,27 @@ def _refusals(
 
 
 def _listed(
-    run_id: str,
-    persons: Sequence[str],
-    items: Sequence[str],
+    names: tuple[Sequence[str], Sequence[str]],
     model: _Model,
-    last: Period,
-    now: Period,
+    periods: tuple[Period, Period],
+    *,
     margins: Sequence[object],
     labels: Mapping[str, tuple[str, str]],
     settings: NextProductSettings,
 ) -> pd.DataFrame:
     """Return the list of everybody with the reason of each line."""
+    (persons, items), (last, now) = names, periods
     probability = model.probability(now)
-    named = _top(probability, now.eligible, settings.top)
+    named: Places = _top(probability, now.eligible, settings.top)
     chosen = np.take_along_axis(probability, np.maximum(named, 0), axis=1)
     known = np.array([-math.inf if margin is None else float(str(margin)) for margin in margins])
-    value = np.where(named >= 0, chosen * known[np.maximum(named, 0)], -np.inf)
+    worth = known[np.maximum(named, 0)]
+    value = np.full(worth.shape, -np.inf)
+    np.multiply(chosen, worth, out=value, where=(named >= 0) & np.isfinite(worth))
     order = np.argsort(-value, axis=1, kind="stable")
-    named, chosen = (np.take_along_axis(array, order, axis=1) for array in (named, chosen))
+    named, chosen = np.take_along_axis(named, order, axis=1), np.take_along_axis(chosen, order, axis=1)
     order = np.argsort(named < 0, axis=1, kind="stable")
-    named, chosen = (np.take_along_axis(array, order, axis=1) for array in (named, chosen))
+    named, chosen = np.take_along_axis(named, order, axis=1), np.take_along_axis(chosen, order, axis=1)
     person, place = np.nonzero(named >= 0)
     item = named[person, place]
     share = chosen[person, place]
@@ -423,7 +432,6 @@ def _listed(
     money = [_money(margins[place_]) for place_ in range(len(items))]
     frame = pd.DataFrame(
         {
-            "run_id": run_id,
             "person_id": np.asarray(persons, dtype=object)[person],
             "rank": place + 1,
             "item": np.asarray(items, dtype=object)[item],
@@ -448,7 +456,7 @@ def _listed(
     sentences = [made[pair] for pair in zip(antecedent.tolist(), item.tolist(), strict=True)]
     frame["sentence_en"] = [english for english, _ in sentences]
     frame["sentence_zh"] = [chinese for _, chinese in sentences]
-    return frame[list(LIST_COLUMNS)]
+    return frame[[name for name in LIST_COLUMNS if name != "run_id"]]
 
 
 @dataclass(frozen=True)
@@ -482,7 +490,7 @@ SMALLEST_SPEAKING_COUNT = 30
 def _speaking(
     evidence: _PairEvidence, held: Flags, person: npt.NDArray[np.int64], item: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Return for each line the held item whose holders took the product up most often, above the share of all; or -1."""
+    """Return for each line the held item whose holders took the product up most often; -1: none above the average."""
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(evidence.exposed >= SMALLEST_SPEAKING_COUNT, evidence.taken_up / evidence.exposed, -np.inf)
         of_all = evidence.everybody_taken_up / np.maximum(evidence.everybody, 1)
@@ -513,10 +521,10 @@ def _sentence(
     english_held, chinese_held = labels.get(held, (held, held))
     share = f"{100 * taken_up / exposed:.1f}"
     return (
-        f"Of {exposed:,} persons with {english_held} who could be offered {english_item}, {taken_up:,} took it up in the "
-        f"last {months} months ({share} %), against {of_everybody:,} of all {everybody:,} ({average} %).",
-        f"近{months}个月，在持有{chinese_held}且可推荐{chinese_item}的{exposed:,}位客户中，{taken_up:,}位新开（{share}%）；"
-        f"全部{everybody:,}位可推荐客户中为{of_everybody:,}位（{average}%）。",
+        f"Of {exposed:,} persons with {english_held} who could be offered {english_item}, {taken_up:,} took it up in "
+        f"the last {months} months ({share} %), against {of_everybody:,} of all {everybody:,} ({average} %).",
+        f"近{months}个月，在持有{chinese_held}且可推荐{chinese_item}的{exposed:,}位客户中，{taken_up:,}位新开"
+        f"（{share}%）；全部{everybody:,}位可推荐客户中为{of_everybody:,}位（{average}%）。",
     )
 
 

@@ -131,8 +131,8 @@ def run_task(
     holdings : Holdings
         Who held what when.
     persons : DataFrame
-        Indexed by ``person_id``: the attributes at the date, among them those the task names. Absent values are a band of their
-        own. A person without a row is in no population.
+        Indexed by ``person_id``: the attributes at the date, among them those the task names. Absent values are a band
+        of their own. A person without a row is in no population.
     as_of : date
         Up to when.
     left_out : frozenset of str
@@ -166,7 +166,7 @@ def run_task(
     if not len(rules.rules):
         return TaskResult(rules, pd.DataFrame(columns=list(EVIDENCE_COLUMNS)))
 
-    held_out = is_held_out(holdings.persons[chosen], task.verification.holdout_share)
+    held_out = is_held_out(holdings.persons[chosen].tolist(), task.verification.holdout_share)
     searched = _some(baskets, ~held_out)
     apart = significant_rules(searched, task.settings, share=searched.basket_count / baskets.basket_count)
     ids = rules.rules["rule_id"].tolist()
@@ -177,7 +177,7 @@ def run_task(
         held_out=held_out,
         found_apart=np.array([rule in apart for rule in ids], dtype=bool),
         strata={name: _bands(known[name][chosen]) for name in task.strata},
-        next_period=_next(task, holdings, as_of, member, items, ids, history_from),
+        next_period=_next(task, holdings, as_of, (member, items), rule_ids=ids, history_from=history_from),
         settings=task.verification,
     )
     return TaskResult(rules, evidence)
@@ -208,19 +208,16 @@ def findings(task: MiningTask, result: TaskResult) -> pd.DataFrame:
         }
     )
     said = [
-        explain_tests(
-            TestEvidence(
-                row.holdout_effect,
-                row.strata_effect,
-                row.strata_effect_lower,
-                task.strata,
-                row.next_period,
-                row.next_period_effect,
-                row.killed_by if isinstance(row.killed_by, str) else None,
-                task.months,
-            )
+        explain_tests(TestEvidence(outside, within, least, task.strata, period, after, killed, task.months))
+        for outside, within, least, period, after, killed in zip(
+            made["holdout_effect"].tolist(),
+            made["strata_effect"].tolist(),
+            made["strata_effect_lower"].tolist(),
+            made["next_period"].tolist(),
+            made["next_period_effect"].tolist(),
+            made["killed_by"].astype(object).where(made["killed_by"].notna(), None).tolist(),
+            strict=True,
         )
-        for row in made.itertuples()
     ]
     made["statement_en"] = [f"{rule} {tests[0]}" for rule, tests in zip(rules["sentence_en"], said, strict=True)]
     made["statement_zh"] = [f"{rule}{tests[1]}" for rule, tests in zip(rules["sentence_zh"], said, strict=True)]
@@ -241,8 +238,8 @@ def _next(
     task: MiningTask,
     holdings: Holdings,
     as_of: date,
-    member: Flags,
-    items: Flags,
+    chosen: tuple[Flags, Flags],
+    *,
     rule_ids: list[str],
     history_from: date | None,
 ) -> NextPeriod | None:
@@ -251,6 +248,7 @@ def _next(
     needed = earlier if task.baskets == "holdings" else months_before(earlier, task.months)
     if history_from is None or needed < history_from:
         return None
+    member, items = chosen
     cells = _cells(task, holdings, earlier)
     found = significant_rules(holdings.pack(cells[member & cells.any(axis=1)] & items), task.settings)
     held = holdings.held_at(earlier)

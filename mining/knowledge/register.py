@@ -80,12 +80,9 @@ def register(findings: pd.DataFrame, verdicts: pd.DataFrame, as_of: date) -> pd.
 
     Examples
     --------
-    >>> found = pd.DataFrame(
-    ...     [{"knowledge_id": "a", "is_verified": True}, {"knowledge_id": "b", "is_verified": False, "killed_by": "strata"}]
-    ... )
-    >>> said = pd.DataFrame(
-    ...     [{"knowledge_id": "a", "verdict": "trivial", "judged_as_of": date(2025, 1, 31), "expires_on": date(2026, 1, 31)}]
-    ... )
+    >>> found = pd.DataFrame({"knowledge_id": ["a", "b"], "is_verified": [True, False], "killed_by": [None, "strata"]})
+    >>> said = {"knowledge_id": "a", "verdict": "trivial", "judged_as_of": date(2025, 1, 31)}
+    >>> said = pd.DataFrame([said | {"expires_on": date(2026, 1, 31)}])
     >>> register(found, said, date(2025, 6, 30))["status"].tolist()
     ['rejected', 'killed']
     >>> register(found, said, date(2026, 1, 31))["status"].tolist()
@@ -93,11 +90,10 @@ def register(findings: pd.DataFrame, verdicts: pd.DataFrame, as_of: date) -> pd.
     >>> register(found, said, date(2024, 12, 31))["status"].tolist()
     ['verified', 'killed']
     """
-    known = verdicts.reindex(
-        columns=["knowledge_id", "kind", "task", "statement_en", "statement_zh", "verdict", "reason"]
-        + ["judged_as_of", "expires_on"]
-    )
-    known = known[[day <= as_of for day in known["judged_as_of"]]].drop_duplicates("knowledge_id", keep="last")
+    names = ["knowledge_id", "kind", "task", "statement_en", "statement_zh", "verdict", "reason"]
+    known = verdicts.reindex(columns=[*names, "judged_as_of", "expires_on"])
+    is_known = np.array([day <= as_of for day in known["judged_as_of"]], dtype=bool)
+    known = known[is_known].drop_duplicates("knowledge_id", keep="last")
     said = known.set_index("knowledge_id")
     rows = findings.reindex(columns=list(FINDING_COLUMNS))
     judged = said.reindex(rows["knowledge_id"])

@@ -68,7 +68,7 @@ def mine(bank: Bank, _store: ModelStore, build: Build, _is_retraining: bool) -> 
     with reading(build, bank) as connection:
         held, persons = holdings(connection), persons_at(connection, build.as_of)
         left_out, since, labels = near_universal(connection), history_from(connection), product_labels(connection)
-        verdicts = connection.execute("select * from decision.verdict order by sequence").to_arrow_table().to_pandas()
+        verdicts = connection.sql("select * from decision.verdict order by sequence").to_arrow_table().to_pandas()
     runs, tables, metrics, refusals, registered = [], [], [], [], []
     for each in tasks_of(bank):
         task = replace(each, settings=replace(each.settings, labels=labels))

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
@@ -36,9 +37,7 @@ def mine(bank: Bank, _store: ModelStore, build: Build, _is_retraining: bool) -> 
     before_on = association.months_before(build.as_of, 2 * SETTINGS.months)
     with reading(build, bank) as connection:
         held, since, labels = holdings(connection), history_from(connection), product_labels(connection)
-        products = (
-            connection.execute("select * from features.mining_product order by item").to_arrow_table().to_pandas()
-        )
+        products = connection.sql("select * from features.mining_product order by item").to_arrow_table().to_pandas()
         days = (before_on, last_on, build.as_of)
         known = [persons_at(connection, day).reindex(pd.Index(held.persons)) for day in days]
     products = products.set_index("item").reindex(list(held.items))
@@ -48,7 +47,7 @@ def mine(bank: Bank, _store: ModelStore, build: Build, _is_retraining: bool) -> 
         periods = []
         for day, until, persons in zip(days, (*days[1:], None), known, strict=True):
             has = held.held_at(day)
-            is_reachable = persons["is_reachable"].eq(True) & has.any(axis=1)
+            is_reachable = persons["is_reachable"].eq(True).to_numpy(dtype=bool) & np.asarray(has.any(axis=1))
             periods.append(
                 association.Period(
                     held=has,
@@ -59,8 +58,16 @@ def mine(bank: Bank, _store: ModelStore, build: Build, _is_retraining: bool) -> 
             )
         margins = [None if pd.isna(margin) else margin for margin in products["expected_margin_base"]]
         with threadpool_limits(limits=1):
+            before, last, now = periods
             result = association.recommend(
-                held.persons.tolist(), held.items, *periods, margins, labels=labels, settings=SETTINGS
+                held.persons.tolist(),
+                held.items,
+                before=before,
+                last=last,
+                now=now,
+                margins=margins,
+                labels=labels,
+                settings=SETTINGS,
             )
     reasons = result.refusals
     run = {
@@ -121,7 +128,7 @@ next_products = miner_asset(
         ("core", "dim_customer"),
     ],
     check="beats_popularity_out_of_time",
-    check_description="In the last period the list named what persons took up more often than popularity did; else none "
-    "is published. | 上期命中率高于热门推荐，否则不予发布。",
+    check_description="In the last period the list named what persons took up more often than popularity did; else "
+    "none is published. | 上期命中率高于热门推荐，否则不予发布。",
     mine=mine,
 )

@@ -1,0 +1,92 @@
+"""A mining task is a file: what it says is what runs, and what is wrong in it is told by file, line and key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dagster_project.lib.mining_tasks import SHIPPED_TASKS, read_task, tasks_of
+from warehouse.errors import UserError
+from warehouse.sources.bank import load_bank
+
+TEXT = (SHIPPED_TASKS / "holdings.yml").read_text(encoding="utf-8")
+
+
+def written(folder: Path, text: str, name: str = "question.yml") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def test_the_shipped_task_says_what_runs() -> None:
+    task = read_task(SHIPPED_TASKS / "holdings.yml")
+    assert (task.name, task.baskets, task.strata) == ("holdings", "holdings", ("aum_decile", "age_band", "occupation"))
+    assert (task.settings.min_support, task.settings.max_len, task.settings.basket) == (0.005, 4, "holdings")
+    assert task.verification.minimum_lift == 1.1
+    assert task.target_verified == 5
+
+
+def test_a_new_question_is_a_file_beside_the_mapping_and_no_code(tmp_path: Path) -> None:
+    text = TEXT.replace("task: holdings", "task: young_openings").replace("of: holdings", "of: openings")
+    text += "population: {age_band: [18-24, 25-34], party_type: [personal]}\n"
+    written(tmp_path / "tasks", text)
+    bank = replace(load_bank("sample"), folder=tmp_path)
+    both = tasks_of(bank)
+    assert [task.name for task in both] == ["holdings", "young_openings"]
+    assert both[1].baskets == "openings"
+    assert both[1].population == {"age_band": ("18-24", "25-34"), "party_type": ("personal",)}
+
+
+def test_a_task_of_the_bank_takes_the_place_of_the_shipped_one(tmp_path: Path) -> None:
+    written(tmp_path / "tasks", TEXT.replace("min_support: 0.005", "min_count: 20"))
+    (only,) = tasks_of(replace(load_bank("sample"), folder=tmp_path))
+    assert (only.settings.min_count, only.settings.min_support) == (20, None)
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    written(tmp_path / "tasks", TEXT, "a.yml")
+    written(tmp_path / "tasks", TEXT, "b.yml")
+    with pytest.raises(UserError, match=r"two tasks have one name(.|\n)*also in a.yml"):
+        tasks_of(replace(load_bank("sample"), folder=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem", "where", "valid"),
+    [
+        ("owner: retail products", "", "required and absent here: owner", "line", "task"),
+        ("min_support: 0.005", "min_suport: 0.005", "this key is not known here", "bounds.min_suport", "min_support"),
+        ("min_support: 0.005", "min_len: 2", "this key is not known here", "bounds.min_len", "max_len"),
+        ("  min_support: 0.005", "  max_width: 5", "exactly one bound of frequency", "bounds", "min_support"),
+        ("min_support: 0.005", "min_support: 5", "a number is expected here", "bounds.min_support", "0 to 1.0"),
+        ("min_support: 0.005", "min_support: 0", "a share above 0 is expected", "bounds.min_support", "0.01"),
+        ("max_len: 4", "max_len: some", "a whole number is expected here", "bounds.max_len", "at least 1"),
+        ("of: holdings", "of: holding", "this name is not known here", "baskets.of", "holdings"),
+        ("age_band, occupation", "age, occupation", "this name is not known here", "tests.strata[1]", "age_band"),
+        ("[aum_decile, age_band, occupation]", "[]", "at least one attribute", "tests.strata", "party_type"),
+        ("minimum_lift: 1.1", "minimum_lift: 0.5", "minimum_lift is 0.5; it must be 1 or more", "tests", None),
+        ("holdout_share: 0.3333", "holdout_share: 1", "holdout_share is 1.0; it must lie between", "tests", None),
+        ("task: holdings", "task: my holdings", "a task's name is one word", "task", "letters"),
+        ("target: {verified_rules: 5}", "target: {verified_rules: -1}", "a whole number", "verified_rules", "at least"),
+        (
+            "target:",
+            "population: {shoe_size: [43]}\ntarget:",
+            "persons have no such attribute",
+            "population.shoe_size",
+            "party_type",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_by_place_with_what_would_be_valid(
+    tmp_path: Path, before: str, after: str, problem: str, where: str, valid: str | None
+) -> None:
+    assert before in TEXT
+    file = written(tmp_path, TEXT.replace(before, after, 1))
+    with pytest.raises(UserError) as raised:
+        read_task(file)
+    assert problem in raised.value.problem
+    assert str(file) in (raised.value.where or "")
+    assert where in (raised.value.where or "")
+    assert valid is None or valid in (raised.value.valid or "")
+    assert raised.value.exit_code == 2
