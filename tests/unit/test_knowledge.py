@@ -1,4 +1,4 @@
-"""The register of knowledge: from hypothesis over tests and verdicts to expiry, and the commands that show and judge."""
+"""The register of knowledge: from hypothesis over tests and verdicts to expiry, and the commands about it."""
 
 from __future__ import annotations
 

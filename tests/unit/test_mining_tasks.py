@@ -53,25 +53,29 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "problem", "where", "valid"),
+    ("change", "problem", "where", "valid"),
     [
-        ("owner: retail products", "", "required and absent here: owner", "line", "task"),
-        ("min_support: 0.005", "min_suport: 0.005", "this key is not known here", "bounds.min_suport", "min_support"),
-        ("min_support: 0.005", "min_len: 2", "this key is not known here", "bounds.min_len", "max_len"),
-        ("  min_support: 0.005", "  max_width: 5", "exactly one bound of frequency", "bounds", "min_support"),
-        ("min_support: 0.005", "min_support: 5", "a number is expected here", "bounds.min_support", "0 to 1.0"),
-        ("min_support: 0.005", "min_support: 0", "a share above 0 is expected", "bounds.min_support", "0.01"),
-        ("max_len: 4", "max_len: some", "a whole number is expected here", "bounds.max_len", "at least 1"),
-        ("of: holdings", "of: holding", "this name is not known here", "baskets.of", "holdings"),
-        ("age_band, occupation", "age, occupation", "this name is not known here", "tests.strata[1]", "age_band"),
-        ("[aum_decile, age_band, occupation]", "[]", "at least one attribute", "tests.strata", "party_type"),
-        ("minimum_lift: 1.1", "minimum_lift: 0.5", "minimum_lift is 0.5; it must be 1 or more", "tests", None),
-        ("holdout_share: 0.3333", "holdout_share: 1", "holdout_share is 1.0; it must lie between", "tests", None),
-        ("task: holdings", "task: my holdings", "a task's name is one word", "task", "letters"),
-        ("target: {verified_rules: 5}", "target: {verified_rules: -1}", "a whole number", "verified_rules", "at least"),
+        (("owner: retail products", ""), "required and absent here: owner", "line", "task"),
+        (("min_support: 0.005", "min_suport: 0.005"), "this key is not known here", "bounds.min_suport", "min_support"),
+        (("min_support: 0.005", "min_len: 2"), "this key is not known here", "bounds.min_len", "max_len"),
+        (("  min_support: 0.005", "  max_width: 5"), "exactly one bound of frequency", "bounds", "min_support"),
+        (("min_support: 0.005", "min_support: 5"), "a number is expected here", "bounds.min_support", "0 to 1.0"),
+        (("min_support: 0.005", "min_support: 0"), "a share above 0 is expected", "bounds.min_support", "0.01"),
+        (("max_len: 4", "max_len: some"), "a whole number is expected here", "bounds.max_len", "at least 1"),
+        (("of: holdings", "of: holding"), "this name is not known here", "baskets.of", "holdings"),
+        (("age_band, occupation", "age, occupation"), "this name is not known here", "tests.strata[1]", "age_band"),
+        (("[aum_decile, age_band, occupation]", "[]"), "at least one attribute", "tests.strata", "party_type"),
+        (("minimum_lift: 1.1", "minimum_lift: 0.5"), "minimum_lift is 0.5; it must be 1 or more", "tests", None),
+        (("holdout_share: 0.3333", "holdout_share: 1"), "holdout_share is 1.0; it must lie between", "tests", None),
+        (("task: holdings", "task: my holdings"), "a task's name is one word", "task", "letters"),
         (
-            "target:",
-            "population: {shoe_size: [43]}\ntarget:",
+            ("target: {verified_rules: 5}", "target: {verified_rules: -1}"),
+            "a whole number",
+            "verified_rules",
+            "at least",
+        ),
+        (
+            ("target:", "population: {shoe_size: [43]}\ntarget:"),
             "persons have no such attribute",
             "population.shoe_size",
             "party_type",
@@ -79,8 +83,9 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_told_by_place_with_what_would_be_valid(
-    tmp_path: Path, before: str, after: str, problem: str, where: str, valid: str | None
+    tmp_path: Path, change: tuple[str, str], problem: str, where: str, valid: str | None
 ) -> None:
+    before, after = change
     assert before in TEXT
     file = written(tmp_path, TEXT.replace(before, after, 1))
     with pytest.raises(UserError) as raised:
