@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from itertools import combinations
@@ -38,6 +39,30 @@ def test_a_million_identical_baskets_are_one_row() -> None:
         found = frequent_itemsets(pack_baskets(range(12), np.full(1_000_000, 4095)), min_support=0.5)
     assert len(found) == 4095
     assert set(found["count"]) == {1_000_000}
+
+
+@pytest.mark.parametrize(
+    ("baskets", "bound", "megabytes"),
+    [
+        ({WIDE: 1, (0, 1): 1}, {"min_support": 1 / 2}, 250),
+        ({WIDE: 1, **{(item,): 1 for item in range(2000)}}, {"min_support": 1 / 2001}, 250),
+        (pack_baskets(range(12), np.full(1_000_000, 4095)), {"min_support": 0.5}, 100),
+        ({tuple(range(40)): 1_000_000, (40,): 1}, {"min_count": 1_000_000}, 250),
+    ],
+    ids=["one wide basket", "support of one in n", "a million alike", "forty items in every basket"],
+)
+def test_no_explosion_takes_more_than_some_memory(
+    baskets: object, bound: dict[str, float], megabytes: int
+) -> None:
+    tracemalloc.start()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ItemsetsCutWarning)
+            found = frequent_itemsets(baskets, **bound)  # type: ignore[arg-type]
+        assert 1 <= len(found) <= 1_000_000
+        assert tracemalloc.get_traced_memory()[1] / 2**20 < megabytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_item_in_every_basket_doubles_the_answer_and_no_more() -> None:
