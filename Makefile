@@ -27,6 +27,7 @@ check: .venv/ready  ## format, lint, types, SQL lint, dbt parse, secrets, vulner
 	.venv/bin/sqlfluff lint --processes 2 --disable-progress-bar dbt/models dbt/tests
 	.venv/bin/python -m dagster_project.lib.project_check
 	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook
+	.venv/bin/python .ci/keys.py
 	.venv/bin/python .ci/audit.py
 
 bench: .venv/ready

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -93,16 +93,57 @@ def retrain(
 @application.command()
 def sample(
     out: Annotated[Path, typer.Option(help="Folder to write; a sample bank there is replaced.")],
-    customers: Annotated[int, typer.Option(help="Customers at the end of the window.")] = DEFAULT_CUSTOMERS,
-    months: Annotated[int, typer.Option(help="Length of the window, from January 2024.")] = 24,
-    seed: Annotated[int, typer.Option(help="Another seed is another bank.")] = 1,
+    *,
+    customers: Annotated[
+        int | None, typer.Option(help=f"Customers at the end of the window ({DEFAULT_CUSTOMERS}).")
+    ] = None,
+    months: Annotated[int | None, typer.Option(help="Length of the window (24).")] = None,
+    start: Annotated[str | None, typer.Option(help="First day, the first of a month (2024-01-01).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed is another bank (1).")] = None,
+    format_: Annotated[
+        list[str] | None, typer.Option("--format", help="parquet (the default) or csv; both if given twice.")
+    ] = None,
+    dirt: Annotated[
+        float | None,
+        typer.Option(help="Share of the rows about customers with something wrong; needs --truth, which records it."),
+    ] = None,
     truth: Annotated[Path | None, typer.Option(help="Folder for the truth the bank was made from.")] = None,
+    days: Annotated[
+        int | None, typer.Option(help="Let the bank in the folder go on: its next days, as deliveries.")
+    ] = None,
 ) -> None:
-    """Write the sample bank as files: the same arguments give the same bytes."""
-    from warehouse.sample_bank.generate import generate  # noqa: PLC0415
+    """Write the sample bank as files, or its next days: the same arguments give the same bytes."""
+    from warehouse.sample_bank.dirt import Dirt  # noqa: PLC0415
+    from warehouse.sample_bank.generate import deliver, generate, parse_start  # noqa: PLC0415
 
+    chosen = {
+        "customers": customers, "months": months, "start": start, "seed": seed, "format": format_ or None, "dirt": dirt,
+    }  # fmt: skip
+    given = [f"--{name}" for name, value in chosen.items() if value is not None]
+    if days is not None and given:
+        raise UserError(
+            "a bank that goes on stays what it is",
+            where=", ".join(given),
+            found=f"beside --days {days}",
+            valid="--out and --truth",
+            next_step="leave them out, or write a bank anew without --days",
+        )
+    formats = tuple(format_ or ["parquet"])
     with month_progress() as progress:
-        bank = generate(out, customers=customers, months=months, seed=seed, truth_dir=truth, progress=progress)
+        if days is not None:
+            bank = deliver(out, days, truth_dir=truth, progress=progress)
+        else:
+            bank = generate(
+                out,
+                customers=DEFAULT_CUSTOMERS if customers is None else customers,
+                months=24 if months is None else months,
+                start=parse_start("2024-01-01" if start is None else start),
+                seed=1 if seed is None else seed,
+                formats=formats,
+                truth_dir=truth,
+                dirt=Dirt() if dirt is None else Dirt.of_rate(dirt, formats),
+                progress=progress,
+            )
     for table, rows in bank.rows.items():
         console.print(f"{table:<16} {rows:>12,}")
     console.print(f"{bank.first_day} to {bank.last_day} in {out}", soft_wrap=True)
@@ -282,13 +323,20 @@ def knowledge_judge(
 
 
 def user_of_process() -> str:
-    """Account of whoever gave the command, for the record of what was read and decided."""
-    return getpass.getuser()
+    """Account of whoever gave the command, for the record of what was read and decided.
+
+    It is the account of the process: names in the environment are whatever somebody writes there.
+    """
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # as in a container without an account of that number
+        return f"uid {number}"
 
 
 @vault.command("status")
 def vault_status() -> None:
-    """Show what the vault holds, by number, after opening its keys."""
+    """Show what the vault holds, by number, after opening every key and comparing every file with its manifest."""
     from warehouse.vault import KEY_VARIABLE, status  # noqa: PLC0415
 
     source = KEY_VARIABLE if KEY_VARIABLE in os.environ else "vault/master.key"
@@ -315,14 +363,16 @@ def vault_show(
     from warehouse.vault import read_clear  # noqa: PLC0415
 
     home = home_of_process()
+    bank = bank_in_force(home)
     values = read_clear(
         home,
-        bank_in_force(home).name,
+        bank.name,
         [record],
         purpose=purpose,
         role=role,
         who=user_of_process(),
         authority=authority,
+        mapping=bank.mapping,
     )
     table = Table("source", "known on", "row", "column", "value", box=None, pad_edge=False)
     for value in values:
@@ -379,7 +429,8 @@ def erase(
             ("source records", f"{len(rows.record_ids):,}, their keys destroyed"),
             ("accounts", f"{len(rows.accounts):,}, {len(rows.shared_accounts):,} of them shared with others"),
             ("landed rows", f"{sum(map(len, rows.landed.values())):,} in {len(rows.landed):,} deliveries"),
-            ("quarantined", f"{sum(map(len, rows.quarantined.values())):,} in {len(rows.quarantined):,} deliveries"),
+            ("quarantined", f"{sum(map(len, rows.quarantined.values())):,} that name them"),
+            ("perhaps theirs", f"{sum(map(len, rows.perhaps_quarantined.values())):,} quarantined that name nobody"),
             ("superseded", f"{len(rows.superseded):,} deliveries no longer in force, their files deleted"),
             ("models", ", ".join(planned.models) or "none"),
             ("releases", f"{', '.join(planned.releases) or 'none'} (each until it is pruned)"),
@@ -389,8 +440,6 @@ def erase(
             console.print(f"{name:<16} {value}", markup=False, soft_wrap=True)
         console.print("Nothing was changed.")
         return
-    if not reason:
-        raise UserError("an erasure needs a reason", where="--reason", next_step="mainbank erase PERSON --reason ...")
     certificate = erasure.erase(home, bank, persons, reason=reason, who=who, with_shared=with_shared)
     console.print(f"erased; certificate {certificate['certificate']}", soft_wrap=True)
     console.print(f"{len(certificate['deliveries'])} deliveries were rewritten; the warehouse is built by the next run")
@@ -417,7 +466,7 @@ def hold(
     from warehouse.erasure import set_hold  # noqa: PLC0415
 
     home = home_of_process()
-    set_hold(home, bank_in_force(home).name, person, reason=reason, who=user_of_process(), is_release=release_)
+    set_hold(home, bank_in_force(home), person, reason=reason, who=user_of_process(), is_release=release_)
     console.print(f"{person}: {'released' if release_ else 'held'}", markup=False)
 
 
@@ -430,7 +479,7 @@ def export(
 ) -> None:
     """Give all that is held of a person, as JSON. The reading is recorded."""
     from warehouse.export import export_person  # noqa: PLC0415
-    from warehouse.vault.files import write_bytes  # noqa: PLC0415
+    from warehouse.vault.files import write_new  # noqa: PLC0415
 
     home = home_of_process()
     held = export_person(home, bank_in_force(home), person, purpose=purpose, role=role, who=user_of_process())
@@ -438,7 +487,7 @@ def export(
     if out is None:
         sys.stdout.write(text + "\n")
     else:
-        write_bytes(out, text.encode())
+        write_new(out, text.encode())
         console.print(f"written to {out}", markup=False, soft_wrap=True)
 
 

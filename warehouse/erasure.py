@@ -28,14 +28,16 @@ from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.judgement import ErasedRows
 from warehouse.ledger import LEDGER_FOLDER, LedgerEntry, read_ledger, write_entry
-from warehouse.person import PersonRows, find_rows
+from warehouse.person import PersonRows, find_rows, records_of
 from warehouse.quarantine import FAULTS, QUARANTINED_RECORDS, quarantine_path, quarantined_records, with_block
 from warehouse.release import list_releases
 from warehouse.sources.bank import Bank
+from warehouse.sources.queries import named_ids
 from warehouse.tombstones import ERASURES, hashed_ids, tombstones
-from warehouse.vault import KeyRing, VaultKeys, keys_path, load_keys, read_clear, sealed_path
-from warehouse.vault.files import append_line, locked, move, read_lines, write_json, write_parquet
+from warehouse.vault import KeyRing, VaultKeys, check_files, held_keys, keys_path, read_clear, sealed_path
+from warehouse.vault.files import append_line, move, read_lines, spill_folder, write_json, write_parquet
 from warehouse.vault.keys import key_files
+from warehouse.vault.manifests import Manifests
 from warehouse.vault.sealed import (
     BLOCK_VALUES,
     SEALED,
@@ -50,7 +52,7 @@ from warehouse.vault.tokens import token_expression, use_key
 HOLDS = "legal_holds.jsonl"
 ERASED_ROWS = "erased_rows"
 JOURNAL = "erasure.json"
-ROLE, PURPOSE = "data_protection_officer", "erasure_check"
+ROLE, PURPOSE, HOLD_PURPOSE = "data_protection_officer", "erasure_check", "legal_hold"
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,26 @@ class ErasurePlan:
     holds: dict[str, str]
 
 
-def erased_rows(home: Home, bank: str, delivery_id: str) -> ErasedRows:
-    """What must not be landed of a delivery: records of erased persons, and rows erased from this very file."""
-    path = _erased_rows_path(home, bank, delivery_id)
+def erased_rows(connection: duckdb.DuckDBPyConnection, home: Home, bank: Bank, entry: LedgerEntry) -> ErasedRows:
+    """What must not be landed of a delivery: whatever names erased persons, and rows erased from this very file.
+
+    Parameters
+    ----------
+    connection
+        Used to parse expressions of the mapping.
+    home, bank, entry
+        The installation, its bank, and the delivery.
+    """
+    path = _erased_rows_path(home, bank.name, entry.delivery_id)
     rows = pq.read_table(path)["source_row"].to_pylist() if path.is_file() else []
-    return ErasedRows(tombstones(home, bank).record_ids, frozenset(rows))
+    erased = tombstones(home, bank.name)
+    named = named_ids(connection, bank.mapping, bank.mapping.sources[entry.source])
+    conditions = [
+        condition
+        for name in named
+        if (condition := erased.condition(name.kind, f"({name.system})", f"cast(({name.identity}) as varchar)"))
+    ]
+    return ErasedRows(erased.record_ids, frozenset(rows), " or ".join(conditions) or None)
 
 
 def _erased_rows_path(home: Home, bank: str, delivery_id: str) -> Path:
@@ -102,20 +119,24 @@ def legal_holds(home: Home, bank: str) -> dict[str, str]:
     return held
 
 
-def set_hold(home: Home, bank: str, person_id: str, *, reason: str, who: str, is_release: bool) -> None:
+def set_hold(home: Home, bank: Bank, person_id: str, *, reason: str, who: str, is_release: bool) -> None:
     """Put a person under legal hold, or release them.
 
     Raises
     ------
     UserError
-        If somebody is released who is not held.
+        If there is no such person, somebody is released who is not held, no reason is given, or it is not for `who`
+        to decide.
     """
-    if is_release and person_id not in legal_holds(home, bank):
+    _refuse_blank(reason, "a legal hold" if not is_release else "the end of a legal hold")
+    records = records_of(home, bank, [person_id])
+    read_clear(home, bank.name, records, purpose=HOLD_PURPOSE, role=ROLE, who=who)
+    if is_release and person_id not in legal_holds(home, bank.name):
         raise UserError("this person is under no legal hold", where=str(home.decisions / HOLDS), found=person_id)
     append_line(
         home.decisions / HOLDS,
         {
-            "bank": bank,
+            "bank": bank.name,
             "person_id": person_id,
             "action": "release" if is_release else "hold",
             "reason": reason,
@@ -125,19 +146,27 @@ def set_hold(home: Home, bank: str, person_id: str, *, reason: str, who: str, is
     )
 
 
+def _refuse_blank(reason: str, what: str) -> None:
+    if not reason.strip():
+        raise UserError(f"{what} needs a reason", where="--reason", found="nothing", valid="why, in words")
+
+
 def plan(home: Home, bank: Bank, person_ids: Sequence[str], *, who: str) -> ErasurePlan:
     """What erasing persons would do; nothing is changed.
 
     Raises
     ------
     UserError
-        If a person is unknown, or the warehouse is not up to date.
+        If a person is unknown, the warehouse is not up to date, or it is not for `who` to erase.
     """
 
     def identifiers(record_ids: Iterable[str]) -> list[str]:
         values = read_clear(home, bank.name, record_ids, purpose=PURPOSE, role=ROLE, who=who)
         return [value.value for value in values]
 
+    with held_keys(home.vault) as keys:
+        # A file that cannot be rewritten is told before the erasure is stated: afterwards it has to be completed.
+        check_files(home, bank.name, keys, is_thorough=True)
     rows = find_rows(home, bank, person_ids, identifiers)
     held = legal_holds(home, bank.name)
     models = home.root / "models" / bank.name
@@ -146,7 +175,8 @@ def plan(home: Home, bank: Bank, person_ids: Sequence[str], *, who: str) -> Eras
         tuple(path.relative_to(home.root).as_posix() for path in sorted(models.glob("*/[!.]*")) if path.is_dir()),
         tuple(item.release_id for item in list_releases(home) if item.bank == bank.name),
         tuple(path.name for path in sorted(home.as_of.glob("*.duckdb"))),
-        {person: held[person] for person in rows.person_ids if person in held},
+        # Who shares an account is held with it.
+        {person: held[person] for person in sorted({*rows.person_ids, *rows.shared_with}) if person in held},
     )
 
 
@@ -176,10 +206,14 @@ def erase(
     Raises
     ------
     UserError
-        If a legal hold blocks it, an account is shared, a run is going on, or a person is not found.
+        If a legal hold blocks it, an account is shared, a run is going on, a person is not found, or it is not for
+        `who` to erase.
     """
+    _refuse_blank(reason, "an erasure")
     with _no_run(home):
-        complete(home)
+        completed = complete(home)
+        if completed is not None and set(person_ids) <= set(completed["person_ids"]):
+            return completed
         planned = plan(home, bank, person_ids, who=who)
         if planned.holds:
             raise UserError(
@@ -209,7 +243,6 @@ def _now() -> str:
 def _state_erasure(home: Home, bank: Bank, planned: ErasurePlan, reason: str, who: str) -> None:
     rows, at = planned.rows, _now()
     identity = hashlib.sha256("\x1f".join([bank.name, at, *rows.person_ids]).encode()).hexdigest()[:16]
-    # Stated before the journal, so that a landing that comes in between leaves out what is to go.
     statement = {
         "erasure_id": identity,
         "bank": bank.name,
@@ -225,7 +258,10 @@ def _state_erasure(home: Home, bank: Bank, planned: ErasurePlan, reason: str, wh
         "as_of_files": list(planned.as_of_files),
         "superseded": list(rows.superseded),
         "landed": {delivery: sorted(numbers) for delivery, numbers in rows.landed.items()},
-        "quarantined": {delivery: sorted(numbers) for delivery, numbers in rows.quarantined.items()},
+        "quarantined": {
+            delivery: sorted({*rows.quarantined.get(delivery, ()), *rows.perhaps_quarantined.get(delivery, ())})
+            for delivery in sorted({*rows.quarantined, *rows.perhaps_quarantined})
+        },
     }
     write_json(home.vault / JOURNAL, statement)
 
@@ -250,10 +286,9 @@ def complete(home: Home) -> dict[str, Any] | None:
             found=type(error).__name__,
             next_step="restore it from a backup, or delete it and erase again",
         ) from error
-    keys = load_keys(home.vault, may_create=False)
-    with locked(home.vault, exclusively=True):
+    with held_keys(home.vault, exclusively=True) as keys:
         certificate = _Erasure(home, keys, stated).run()
-        path.unlink()
+        path.unlink(missing_ok=True)
     return certificate
 
 
@@ -267,6 +302,7 @@ class _Erasure:
         self._bank: str = stated["bank"]
         self._id: str = stated["erasure_id"]
         self._ring = KeyRing(keys, home.vault, self._bank)
+        self._manifests = Manifests(home.vault, self._bank, keys.token)
         self._records = pa.array(stated["record_ids"], pa.string())
 
     def run(self) -> dict[str, Any]:
@@ -288,6 +324,7 @@ class _Erasure:
         for path in sorted((home.root / "models" / self._bank).glob("*/*/*.parquet")):
             self._drop_persons(path)
         self._remove_built()
+        self._manifests.settle()
         known = {line["erasure_id"]: line for line in read_lines(home.decisions / ERASURES)}
         if self._id in known:
             return known[self._id]
@@ -376,7 +413,8 @@ class _Erasure:
             return
         keys = self._ring.find([name for name, _ in blocks])
         kept, fresh = [table.filter(table["block"].is_null())], []
-        with duckdb.connect(":memory:") as connection:
+        spill = spill_folder(self._home.vault)
+        with duckdb.connect(":memory:", config={"temp_directory": spill}) as connection:
             use_key(connection, self._keys.token)
             connection.register("left_token", pa.table({"token": pa.array(sorted(tokens), pa.string())}))
             connection.register("gone", pa.table({"source_row": gone}))
@@ -408,7 +446,7 @@ class _Erasure:
         faults = table.filter(is_left).select(FAULTS.names).cast(FAULTS)
         left = [{"source_row": n, "raw": text} for n, text in records.items() if n not in gone]
         if not left:
-            path.unlink()
+            self._manifests.remove(path)
             return 0
         new = f"{entry.delivery_id}/quarantine-{self._id}/000001"
         content = pa.Table.from_pylist(left, schema=QUARANTINED_RECORDS)
@@ -422,8 +460,8 @@ class _Erasure:
         standing = pq.read_table(keys)
         names = pa.concat_arrays([key["name"].combine_chunks() for key in fresh])
         standing = standing.filter(pc.invert(pc.is_in(standing["name"], value_set=names)))
-        write_parquet(keys, pa.concat_tables([standing, *fresh]).replace_schema_metadata(self._ring.metadata))
-        write_parquet(path, table)
+        self._manifests.replace(keys, pa.concat_tables([standing, *fresh]).replace_schema_metadata(self._ring.metadata))
+        self._manifests.replace(path, table)
 
     def _forget_unused(self, entry: LedgerEntry) -> None:
         """Destroy the keys of blocks that are in no file any more."""
@@ -441,13 +479,13 @@ class _Erasure:
         is_used = pc.is_in(table["name"], value_set=pa.array(used, pa.string()))
         left = table.filter(pc.or_(is_used, pc.equal(pc.utf8_length(table["name"]), 64)))
         if left.num_rows < table.num_rows:
-            write_parquet(keys, left.replace_schema_metadata(self._ring.metadata))
+            self._manifests.replace(keys, left.replace_schema_metadata(self._ring.metadata))
 
     def _drop(self, entry: LedgerEntry) -> None:
         """Remove the files of a delivery that is no longer in force; its ledger entry stays."""
         entry.parquet_path(self._home.landing).unlink(missing_ok=True)
-        sealed_path(self._home.vault, self._bank, entry.delivery_id).unlink(missing_ok=True)
-        quarantine_path(self._home.quarantine, self._bank, entry.delivery_id).unlink(missing_ok=True)
+        self._manifests.remove(sealed_path(self._home.vault, self._bank, entry.delivery_id))
+        self._manifests.remove(quarantine_path(self._home.quarantine, self._bank, entry.delivery_id))
         self._forget_unused(entry)
 
     def _drop_records(self, path: Path) -> None:
@@ -456,13 +494,14 @@ class _Erasure:
         if not pc.any(pc.is_in(ids, value_set=self._records)).as_py():
             return
         table = read_sealed(path)
-        write_parquet(path, table.filter(pc.invert(pc.is_in(table["record_id"], value_set=self._records))))
+        self._manifests.replace(path, table.filter(pc.invert(pc.is_in(table["record_id"], value_set=self._records))))
 
     def _destroy_keys(self, path: Path) -> None:
         table = pq.read_table(path)
         is_theirs = pc.is_in(table["name"], value_set=self._records)
         if pc.any(is_theirs).as_py():
-            write_parquet(path, table.filter(pc.invert(is_theirs)).replace_schema_metadata(table.schema.metadata))
+            left = table.filter(pc.invert(is_theirs)).replace_schema_metadata(table.schema.metadata)
+            self._manifests.replace(path, left)
 
     def _drop_persons(self, path: Path) -> None:
         """Take the persons' rows out of what a miner kept beside a model."""

@@ -21,7 +21,7 @@ from warehouse.person import PersonRows, find_rows
 from warehouse.quarantine import quarantine_path, quarantined_records
 from warehouse.sources.bank import Bank
 from warehouse.sources.specification import quote_name
-from warehouse.vault import ClearValue, KeyRing, load_keys, read_clear
+from warehouse.vault import ClearValue, KeyRing, held_keys, read_clear
 
 #: Schemas that hold what was delivered or how it was built; the landed rows themselves are exported instead.
 _NOT_EXPORTED = ("raw", "bookkeeping", "staging", "intermediate")
@@ -43,11 +43,23 @@ def export_person(home: Home, bank: Bank, person_id: str, *, purpose: str, role:
     -------
     dict
         `identifiers` (clear values by record), `delivered` (landed rows by source, tokens replaced by the values),
-        `quarantined` (records that could not be read), `warehouse` (rows by table, mined results included).
+        `quarantined` (records that could not be read), `perhaps` (where others lie that name nobody and hold something
+        of the person's: not given, since they may be somebody else's), `warehouse` (rows by table, mined results
+        included).
     """
 
     def read(record_ids: Sequence[str], tokens: dict[str, frozenset[str]] | None = None) -> list[ClearValue]:
-        return read_clear(home, bank.name, record_ids, purpose=purpose, role=role, who=who, tokens=tokens)
+        return read_clear(
+            home,
+            bank.name,
+            record_ids,
+            purpose=purpose,
+            role=role,
+            who=who,
+            tokens=tokens,
+            mapping=bank.mapping,
+            only_for="access_request",
+        )
 
     rows = find_rows(home, bank, [person_id], lambda ids: [value.value for value in read(list(ids))])
     entries = {entry.delivery_id: entry for entry in read_ledger(home.landing, bank.name)}
@@ -62,6 +74,11 @@ def export_person(home: Home, bank: Bank, person_id: str, *, purpose: str, role:
         "identifiers": [_plain(asdict(value)) for value in values if value.record_id is not None],
         "delivered": _delivered(entries, landed, values),
         "quarantined": _quarantined(home, bank, rows, entries),
+        "perhaps": [
+            {"file": entries[delivery].file, "source_row": number}
+            for delivery, numbers in rows.perhaps_quarantined.items()
+            for number in sorted(numbers)
+        ],
         "warehouse": _warehouse(home, bank, person_id, rows),
     }
 
@@ -101,14 +118,15 @@ def _delivered(
 def _quarantined(home: Home, bank: Bank, rows: PersonRows, entries: dict[str, LedgerEntry]) -> list[dict[str, Any]]:
     if not rows.quarantined:
         return []
-    ring = KeyRing(load_keys(home.vault, may_create=False), home.vault, bank.name)
     found = []
-    for delivery, numbers in rows.quarantined.items():
-        records = quarantined_records(ring, bank.name, quarantine_path(home.quarantine, bank.name, delivery))
-        found += [
-            {"file": entries[delivery].file, "source_row": number, "record": records[number]}
-            for number in sorted(numbers)
-        ]
+    with held_keys(home.vault) as keys:
+        ring = KeyRing(keys, home.vault, bank.name)
+        for delivery, numbers in rows.quarantined.items():
+            records = quarantined_records(ring, bank.name, quarantine_path(home.quarantine, bank.name, delivery))
+            found += [
+                {"file": entries[delivery].file, "source_row": number, "record": records[number]}
+                for number in sorted(numbers)
+            ]
     return found
 
 

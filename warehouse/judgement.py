@@ -37,6 +37,7 @@ LANDED, QUARANTINED, FILTERED, ERASED = 0, 1, 2, 3
 _CHUNK_ROWS = 1 << 12
 _VERDICT = "_verdict"
 _RECORD = "_record"
+_ERASED = "_erased"
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,14 @@ class ErasedRows:
         Records of erased persons, in any delivery.
     source_rows
         Rows of this very file that were erased before.
+    condition
+        On the typed columns of a row: it names an erased customer or account. Never NULL; None
+        if nobody was erased, or such rows name nobody.
     """
 
     record_ids: frozenset[str] = frozenset()
     source_rows: frozenset[int] = frozenset()
+    condition: str | None = None
 
 
 NOTHING_ERASED = ErasedRows()
@@ -187,12 +192,11 @@ class Judge:
         for name in self._absent:
             batch = batch.append_column(name, pa.nulls(batch.num_rows, pa.string()))
         self._connection.register("batch", batch)
-        try:
-            judged = self._connection.sql(self._query).to_arrow_table()
-        except duckdb.Error as error:
-            raise self._expression_failed(error) from None
-        if not judged.column(SOURCE_ROW).equals(batch.column(SOURCE_ROW)):
-            raise RuntimeError("DuckDB gave the rows of a batch back in another order")
+        judged = self._of_batch(self._query, batch)
+        if self._erased.condition is not None:
+            # Asked of what the mapping reads; it may not read identifying columns for an id.
+            query = f"{self._steps()} select ({self._erased.condition}) as {_ERASED}, {SOURCE_ROW} from judged"
+            judged = judged.append_column(_ERASED, self._of_batch(query, batch).column(_ERASED))
         if self._source.record is not None:
             expression = record_id_expression(self._source.source_system, "value", is_normalised=True)
             record_ids = self._hashed(judged.column(_RECORD), expression)
@@ -221,15 +225,27 @@ class Judge:
             erased=int((verdict == ERASED).sum()),
         )
 
+    def _of_batch(self, query: str, batch: pa.Table) -> pa.Table:
+        """Result of a query over the registered batch, in its order."""
+        try:
+            found = self._connection.sql(query).to_arrow_table()
+        except duckdb.Error as error:
+            raise self._expression_failed(error) from None
+        if not found.column(SOURCE_ROW).equals(batch.column(SOURCE_ROW)):
+            raise RuntimeError("DuckDB gave the rows of a batch back in another order")
+        return found
+
     def _verdict(self, judged: pa.Table) -> npt.NDArray[np.int64]:
         verdict: npt.NDArray[np.int64] = judged.column(_VERDICT).to_numpy()
-        if not (self._erased.record_ids or self._erased.source_rows):
+        if not (self._erased.record_ids or self._erased.source_rows or self._erased.condition):
             return verdict
         rows = pa.array(sorted(self._erased.source_rows), pa.int64())
         is_erased = pc.is_in(judged.column(SOURCE_ROW).cast(pa.int64()), value_set=rows)
         if self._source.record is not None:
             records = pa.array(sorted(self._erased.record_ids), pa.string())
             is_erased = pc.or_(is_erased, pc.is_in(judged.column(RECORD_ID), value_set=records))
+        if self._erased.condition is not None:
+            is_erased = pc.or_(is_erased, judged.column(_ERASED))
         return np.where(is_erased.to_numpy(), ERASED, verdict)
 
     def _hashed(self, values: pa.ChunkedArray, expression: str) -> pa.Array:

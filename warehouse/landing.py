@@ -45,9 +45,12 @@ from warehouse.sources.bank import Bank
 from warehouse.sources.delimited import DelimitedRows, likely_delimiter
 from warehouse.sources.delivered import DeliveredRows, RowBatch
 from warehouse.sources.parquet import ParquetRows
+from warehouse.sources.queries import create_bank_time_macro
 from warehouse.sources.specification import CsvFormat, DerivedColumn, SourceColumn, SourceSpec
-from warehouse.vault.files import locked
+from warehouse.vault.files import spill_folder
 from warehouse.vault.keys import TOKEN_FILE
+from warehouse.vault.manifests import FOLDER as MANIFESTS
+from warehouse.vault.manifests import Fingerprint, Manifests, fingerprint
 from warehouse.vault.sealed import SEALED, block_row
 
 DELETES_FOLDER = "deletes"
@@ -130,9 +133,9 @@ def land(bank: Bank, data_dir: Path, home: Home, progress: Callable[[str], None]
     with _told_when_unwritable(home), _exclusive(home, bank.name):
         complete_erasure(home)
         entries = read_ledger(home.landing, bank.name)
-        keys = vault.load_keys(home.vault, may_create=not entries)
-        _check_key(entries, keys, home)
-        with locked(home.vault, exclusively=False):
+        with vault.held_keys(home.vault, may_create=not entries) as keys:
+            _check_key(entries, keys, home)
+            vault.check_files(home, bank.name, keys, is_thorough=False, is_landing=True)
             _sweep(home, bank.name, {entry.delivery_id for entry in entries})
             with _judging_connection(bank, home, keys.token) as connection:
                 landing = _Landing(bank, home, connection, keys, tell)
@@ -321,6 +324,7 @@ class _Landing:
         self._home = home
         self._connection = connection
         self._key_id = keys.token_id
+        self._manifests = Manifests(home.vault, bank.name, keys.token)
         self._ring = vault.KeyRing(keys, home.vault, bank.name, bank.settings.resources.memory_limit)
         self._tell = tell
 
@@ -368,7 +372,7 @@ class _Landing:
             parquet_sha256="",
             key_id=self._key_id,
         )
-        with _Staged(self._home, draft, self._ring) as staged:
+        with _Staged(self._home, draft, self._ring, self._manifests) as staged:
             entry = self._write_rows(delivery, rows, draft, staged)
             with delivery.path.open("rb") as handle:
                 if hashlib.file_digest(handle, "sha256").hexdigest() != file_sha256:
@@ -466,7 +470,8 @@ class _Landing:
         )
 
     def _erased(self, entry: LedgerEntry) -> ErasedRows:
-        return erased_rows(self._home, entry.bank, entry.delivery_id)
+        with self._connection.cursor() as parser:
+            return erased_rows(parser, self._home, self._bank, entry)
 
     def _check_share(self, delivery: Delivery, counts: _Counts, records: int) -> None:
         """Refuse a delivery of (at most) so many records if too many of them are faulty."""
@@ -637,6 +642,10 @@ class _StagedFile:
         """Remove what is left beside its place."""
         self.path.unlink(missing_ok=True)
 
+    def fingerprint(self) -> Fingerprint | None:
+        """Size and hash of the complete file; None if it has no rows."""
+        return fingerprint(self.path)
+
     def sha256(self) -> str:
         """Hash of the complete file."""
         with self.path.open("rb") as handle:
@@ -646,7 +655,9 @@ class _StagedFile:
 class _Staged:
     """The files of a delivery, published together or not at all."""
 
-    def __init__(self, home: Home, entry: LedgerEntry, ring: vault.KeyRing) -> None:
+    def __init__(self, home: Home, entry: LedgerEntry, ring: vault.KeyRing, manifests: Manifests) -> None:
+        self._delivery_id = entry.delivery_id
+        self._manifests = manifests
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="landing-writer")
         self._vault_pool = ThreadPoolExecutor(1, thread_name_prefix="landing-sealer")
         self._pending: Future[None] | None = None
@@ -660,7 +671,8 @@ class _Staged:
         self._keys = _StagedFile(keys_file, 0o600, ring.schema, self._vault_pool)
         # A delivery whose landed file was lost is landed again: the keys it brought stay what they are.
         self._standing_keys = pq.read_table(keys_file) if keys_file.is_file() else None
-        self._files = (self._keys, self._sealed, self._quarantined, self.landed)
+        self._inside = (self._keys, self._sealed, self._quarantined)
+        self._files = (*self._inside, self.landed)
 
     def seal(self, records: pa.Table, values: pa.Table) -> None:
         """Seal identifying values and append them, behind the caller's back."""
@@ -716,9 +728,16 @@ class _Staged:
             file.close()
 
     def publish(self) -> None:
-        """Rename all files into place; only the ledger makes them count."""
-        for file in self._files:
+        """Rename all files into place; only the ledger makes them count.
+
+        The manifest fits whatever an interruption leaves: a delivery whose landed file is missing is landed again.
+        """
+        written = {file.final: found for file in self._inside if (found := file.fingerprint()) is not None}
+        self._manifests.announce(self._delivery_id, written)
+        for file in self._inside:
             file.publish()
+        self._manifests.state(self._delivery_id, written)
+        self.landed.publish()
 
 
 def _ahead(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
@@ -738,11 +757,13 @@ def _judging_connection(bank: Bank, home: Home, key: bytes) -> Iterator[duckdb.D
     configuration: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": resources.memory_limit,
         "threads": resources.threads,
-        "temp_directory": str(home.vault / "spill"),
+        "temp_directory": spill_folder(home.vault),
     }
     with duckdb.connect(":memory:", config=configuration) as connection:
         vault.use_key(connection, key)
         connection.execute("set TimeZone = 'UTC'")
+        # Rows that name erased persons are found as registration would read them.
+        create_bank_time_macro(connection, bank.settings.time_zone)
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         yield connection
@@ -785,9 +806,11 @@ def _told_when_unwritable(home: Home) -> Iterator[None]:
 def _sweep(home: Home, bank: str, delivery_ids: set[str]) -> None:
     """Remove what interrupted landings left: files beside their places, and files without a ledger entry."""
     for root in (home.landing, home.vault, home.quarantine):
-        for path in sorted((root / bank).rglob("*")):
+        # A manifest goes before the files it names: what has none is asked for by nobody.
+        for path in sorted((root / bank).rglob("*"), key=lambda path: (path.parent.name != MANIFESTS, path)):
             is_half_written = path.name.startswith(".") and path.suffix == ".tmp"
-            is_unknown = path.suffix == ".parquet" and path.stem not in delivery_ids
+            is_of_delivery = path.suffix == ".parquet" or path.parent == home.vault / bank / MANIFESTS
+            is_unknown = is_of_delivery and path.stem not in delivery_ids
             if path.is_file() and (is_half_written or is_unknown):
                 path.unlink()
 

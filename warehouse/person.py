@@ -8,7 +8,8 @@ could not be read, are searched for clear values, through the vault's one readin
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from warehouse.ledger import LedgerEntry, in_force, read_ledger
 from warehouse.quarantine import quarantine_path, quarantined_records
 from warehouse.sources.bank import Bank
 from warehouse.sources.specification import quote_name, quote_text
-from warehouse.vault.keys import KeyRing, load_keys
+from warehouse.vault.keys import KeyRing, held_keys
 
 #: A value that by itself says who is meant: a number of a document, of a telephone or account, an e-mail address. A
 #: name or an address may be another person's too.
@@ -49,8 +50,12 @@ class PersonRows:
         Rows of deliveries in force, by delivery.
     superseded
         Deliveries that are no longer in force and may hold rows of them.
+    shared_with
+        Persons who may dispose of those too.
     quarantined
-        Numbers of quarantined records, by delivery.
+        Numbers of quarantined records that are theirs, by delivery: they name one of their records.
+    perhaps_quarantined
+        Those that name no known record, and seem to be theirs by what they hold.
     """
 
     person_ids: tuple[str, ...]
@@ -58,9 +63,26 @@ class PersonRows:
     customers: frozenset[tuple[str, str]]
     accounts: frozenset[tuple[str, str]]
     shared_accounts: frozenset[tuple[str, str]]
+    shared_with: frozenset[str]
     landed: dict[str, frozenset[int]]
     superseded: tuple[str, ...]
     quarantined: dict[str, frozenset[int]] = field(default_factory=dict)
+    perhaps_quarantined: dict[str, frozenset[int]] = field(default_factory=dict)
+
+
+def records_of(home: Home, bank: Bank, person_ids: Sequence[str]) -> list[str]:
+    """Pseudonyms of the source records of persons, sorted.
+
+    Raises
+    ------
+    UserError
+        If there is no such person, or no warehouse to ask.
+    """
+    with _asked(home, bank, person_ids) as connection:
+        rows = connection.execute(
+            "select distinct record_id from raw.person_records semi join customer using (person_id) order by 1"
+        ).fetchall()
+    return [str(row[0]) for row in rows if row[0] is not None]
 
 
 def find_rows(
@@ -75,7 +97,7 @@ def find_rows(
     person_ids
         The persons.
     clear_values
-        Gives the direct identifiers of records; asked only if records are in quarantine.
+        Gives the direct identifiers of records, if whoever asks may read them.
 
     Raises
     ------
@@ -84,6 +106,42 @@ def find_rows(
     """
     entries = read_ledger(home.landing, bank.name)
     current = in_force(entries)
+    with _asked(home, bank, person_ids) as connection:
+        _refuse_stale(connection, bank, current)
+        accounts, shared, shared_with = _accounts(connection)
+        record_ids, rows = _rows_of_raw(connection)
+        customers = connection.execute("select distinct source_system, source_customer_id from customer").fetchall()
+        named = _known_records(connection, _records_in_quarantine(home, bank, current))
+    landed = _landed_rows(home, bank, current, record_ids, rows)
+    # Asked in any case: it is where whoever asks is refused.
+    values = {value for value in clear_values(record_ids) if len(value) > 1}
+    quarantined, perhaps = _quarantined_rows(
+        home, bank, current, record_ids, named, {id_ for _, id_ in customers}, values
+    )
+    kept = {entry.delivery_id for entry in current}
+    touched = {entry.source for entry in current if entry.delivery_id in {*landed, *quarantined, *perhaps}}
+    superseded = [
+        entry.delivery_id
+        for entry in entries
+        if entry.delivery_id not in kept and entry.source in touched and _files_of(home, entry)
+    ]
+    return PersonRows(
+        tuple(sorted(set(person_ids))),
+        frozenset(record_ids),
+        frozenset((str(system), str(id_)) for system, id_ in customers),
+        accounts,
+        shared,
+        shared_with,
+        landed,
+        tuple(superseded),
+        quarantined,
+        perhaps,
+    )
+
+
+@contextmanager
+def _asked(home: Home, bank: Bank, person_ids: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse, with the records of the persons as the temporary table `customer`."""
     if not home.warehouse.is_file():
         raise UserError(
             "persons are found through the warehouse, and there is none",
@@ -91,7 +149,6 @@ def find_rows(
             next_step="run `mainbank run`, then this again",
         )
     with open_read_only(home.warehouse, bank.settings.resources, home.temporary) as connection:
-        _refuse_stale(connection, bank, current)
         connection.register("asked", pa.table({"person_id": pa.array(sorted(set(person_ids)), pa.string())}))
         connection.execute(
             "create temp table customer as select distinct p.source_system, p.source_customer_id, p.person_id "
@@ -107,31 +164,23 @@ def find_rows(
                 valid="a person_id of core.dim_customer",
                 next_step="a person who was erased before is in decisions/erasures.jsonl",
             )
-        accounts, shared = _accounts(connection)
-        record_ids, rows = _rows_of_raw(connection)
-        customers = connection.execute("select distinct source_system, source_customer_id from customer").fetchall()
-    landed = _landed_rows(home, bank, current, record_ids, rows)
-    quarantined = {}
-    if any(entry.rows_quarantined for entry in current):
-        values = {value for value in clear_values(record_ids) if len(value) > 1}
-        quarantined = _quarantined_rows(home, bank, current, record_ids, {id_ for _, id_ in customers}, values)
-    kept = {entry.delivery_id for entry in current}
-    touched = {entry.source for entry in current if entry.delivery_id in {*landed, *quarantined}}
-    superseded = [
-        entry.delivery_id
-        for entry in entries
-        if entry.delivery_id not in kept and entry.source in touched and _files_of(home, entry)
-    ]
-    return PersonRows(
-        tuple(sorted(set(person_ids))),
-        frozenset(record_ids),
-        frozenset((str(system), str(id_)) for system, id_ in customers),
-        accounts,
-        shared,
-        landed,
-        tuple(superseded),
-        quarantined,
-    )
+        yield connection
+
+
+def _records_in_quarantine(home: Home, bank: Bank, current: Sequence[LedgerEntry]) -> set[str]:
+    found: set[str] = set()
+    for entry in current:
+        path = quarantine_path(home.quarantine, bank.name, entry.delivery_id)
+        if entry.rows_quarantined and path.is_file():
+            found.update(pq.read_table(path, columns=["record_id"])["record_id"].drop_null().to_pylist())
+    return found
+
+
+def _known_records(connection: duckdb.DuckDBPyConnection, record_ids: Iterable[str]) -> set[str]:
+    """Those of the records that are some person's."""
+    connection.register("named", pa.table({"record_id": pa.array(sorted(record_ids), pa.string())}))
+    rows = connection.execute("select distinct record_id from raw.person_records semi join named using (record_id)")
+    return {str(row[0]) for row in rows.fetchall()}
 
 
 def _files_of(home: Home, entry: LedgerEntry) -> list[Path]:
@@ -160,8 +209,8 @@ def _refuse_stale(connection: duckdb.DuckDBPyConnection, bank: Bank, current: Se
 
 def _accounts(
     connection: duckdb.DuckDBPyConnection,
-) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
-    """Accounts the persons own by the last version known, and those of them that others hold too."""
+) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]], frozenset[str]]:
+    """Accounts the persons own by the last version known, those of them that others hold too, and who these are."""
     connection.execute(
         """
         create temp table account as
@@ -182,15 +231,18 @@ def _accounts(
     )
     shared = connection.execute(
         """
-        select distinct h.source_system, h.account_id
+        select distinct h.source_system, h.account_id, p.person_id
         from raw.account_holders as h
         inner join account as a on h.source_system = a.source_system and h.account_id = a.account_id
+        left join raw.person_records as p
+            on h.customer_source_system = p.source_system and h.source_customer_id = p.source_customer_id
         anti join customer as c
             on h.customer_source_system = c.source_system and h.source_customer_id = c.source_customer_id
         """
     ).fetchall()
+    shared_with = frozenset(str(row[2]) for row in shared if row[2] is not None)
     owned = connection.execute("select source_system, account_id from account").fetchall()
-    return frozenset(map(tuple, owned)), frozenset(map(tuple, shared))
+    return frozenset(map(tuple, owned)), frozenset((row[0], row[1]) for row in shared), shared_with
 
 
 def _conditions(table: Table) -> list[tuple[str, bool]]:
@@ -279,29 +331,39 @@ def _quarantined_rows(  # noqa: PLR0917
     bank: Bank,
     current: Sequence[LedgerEntry],
     record_ids: Iterable[str],
+    named_records: set[str],
     source_ids: set[str],
     values: set[str],
-) -> dict[str, frozenset[int]]:
-    """Quarantined records that are the persons', or seem to be: of a malformed one only its text can be asked.
+) -> tuple[dict[str, frozenset[int]], dict[str, frozenset[int]]]:
+    """Quarantined records that are the persons', and those that seem to be.
 
-    One that holds a source id as a whole field, a telling value anywhere, or two values of any kind counts. Rather one
-    record too many: it could not be read anyway, and a corrected file brings it again.
+    One that names a known record is that record's person's, whatever else it holds. Of the others only the text can be
+    asked: one that holds a source id as a whole field, a telling value anywhere, or two values of any kind seems to be.
+    For erasure rather one record too many: it could not be read anyway, and a corrected file brings it again.
     """
-    ring = KeyRing(load_keys(home.vault, may_create=False), home.vault, bank.name)
-    own, found = set(record_ids), {}
+    if not any(entry.rows_quarantined for entry in current):
+        return {}, {}
+    own, found, perhaps = set(record_ids), {}, {}
     field_of = re.compile(r"[^0-9A-Za-z_.\-]+")
-    for entry in current:
-        path = quarantine_path(home.quarantine, bank.name, entry.delivery_id)
-        if not entry.rows_quarantined or not path.is_file():
-            continue
-        faults = pq.read_table(path, columns=["source_row", "record_id"]).to_pylist()
-        numbers = {row["source_row"] for row in faults if row["record_id"] in own}
-        named = {row["source_row"] for row in faults if row["record_id"] is not None}
-        for number, text in quarantined_records(ring, bank.name, path).items():
-            held = [value for value in values if value in text]
-            is_own = len(held) >= _TWO_VALUES or any(_TELLING.fullmatch(value) for value in held)
-            if is_own or (number not in named and source_ids & set(field_of.split(text))):
-                numbers.add(number)
-        if numbers:
-            found[entry.delivery_id] = frozenset(numbers)
-    return found
+    with held_keys(home.vault) as keys:
+        ring = KeyRing(keys, home.vault, bank.name)
+        for entry in current:
+            path = quarantine_path(home.quarantine, bank.name, entry.delivery_id)
+            if not entry.rows_quarantined or not path.is_file():
+                continue
+            faults = pq.read_table(path, columns=["source_row", "record_id"]).to_pylist()
+            numbers = {row["source_row"] for row in faults if row["record_id"] in own}
+            named = {row["source_row"] for row in faults if row["record_id"] in named_records}
+            seeming = set()
+            for number, text in quarantined_records(ring, bank.name, path).items():
+                if number in named or number in numbers:
+                    continue
+                held = [value for value in values if value in text]
+                is_telling = len(held) >= _TWO_VALUES or any(_TELLING.fullmatch(value) for value in held)
+                if is_telling or source_ids & set(field_of.split(text)):
+                    seeming.add(number)
+            if numbers:
+                found[entry.delivery_id] = frozenset(numbers)
+            if seeming:
+                perhaps[entry.delivery_id] = frozenset(seeming)
+    return found, perhaps

@@ -34,7 +34,7 @@ from warehouse.sources.queries import (
     row_hash,
 )
 from warehouse.sources.specification import LookupSpec, SelectSpec, SourceSpec, content_hash, quote_name, quote_text
-from warehouse.tombstones import NOBODY, Tombstones, hashed_id_expression
+from warehouse.tombstones import NOBODY, Tombstones
 
 #: Raised when the form of raw or bookkeeping changes: an older warehouse file is then built anew.
 LAYOUT = 1
@@ -454,15 +454,14 @@ class _Registration:
         names = {column.raw_name for column in table.columns}
         customer = "customer_source_system" if "customer_source_system" in names else "source_system"
         conditions = [
-            f"and coalesce({hashed_id_expression(kind, system, name)} "
-            f"not in ({', '.join(map(quote_text, hashes))}), true)"
-            for kind, system, name, hashes in (
-                ("customer", customer, "source_customer_id", sorted(self.erased.customers)),
-                ("account", "source_system", "account_id", sorted(self.erased.accounts)),
+            self.erased.condition(kind, system, name)
+            for kind, system, name in (
+                ("customer", customer, "source_customer_id"),
+                ("account", "source_system", "account_id"),
             )
-            if name in names and hashes
+            if name in names
         ]
-        return " ".join(conditions)
+        return " ".join(f"and not {condition}" for condition in conditions if condition)
 
     def reject(self, table: Table, select: SelectSpec, query: CandidateQuery) -> dict[str, int]:
         """Book every reason for which a row could not be registered; rejected rows by delivery.

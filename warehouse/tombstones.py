@@ -28,6 +28,14 @@ class Tombstones:
     customers: frozenset[str] = frozenset()
     accounts: frozenset[str] = frozenset()
 
+    def condition(self, kind: str, system_sql: str, id_sql: str) -> str | None:
+        """SQL, never NULL: an id is an erased one. None if none of its kind was erased."""
+        hashes = sorted(self.customers if kind == "customer" else self.accounts)
+        if not hashes:
+            return None
+        listed = ", ".join(f"'{hashed}'" for hashed in hashes)
+        return f"coalesce({hashed_id_expression(kind, system_sql, id_sql)} in ({listed}), false)"
+
 
 NOBODY = Tombstones()
 

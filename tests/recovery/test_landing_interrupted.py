@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import pytest
 from opened_vault import contents, plant_keys
 from power_cut import PowerCut, cut_power_at
 
+from warehouse import vault
 from warehouse.home import Home
 from warehouse.landing import land
 from warehouse.ledger import read_ledger
@@ -82,6 +85,7 @@ def test_the_power_may_fail_at_any_step(
         summarise(home)
         land(bank, data, home)
         assert state(home, f"step {step}") == state(whole, "whole")
+        vault.status(home, "")
 
 
 def test_what_an_interruption_left_is_swept_away(bank: Bank, data: Path, tmp_path: Path) -> None:
@@ -109,6 +113,33 @@ def test_a_landed_file_that_is_gone_is_landed_again(bank: Bank, data: Path, tmp_
     results = land(bank, data, home)
     assert [result.is_new for result in results].count(True) == 1
     assert state(home, "after") == before
+
+
+def test_the_power_may_fail_while_a_lost_file_is_landed_again(
+    bank: Bank, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = home_with_keys(tmp_path / "whole")
+    land(bank, data, whole)
+    before = state(whole, "before")
+    lost = next(e for e in read_ledger(whole.landing, "berka_shape") if e.source == "client").parquet_path
+    lost(whole.landing).unlink()
+
+    def again(name: str, step: int) -> tuple[Home, int]:
+        home = Home(Path(shutil.copytree(whole.root, tmp_path / name)))
+        with monkeypatch.context() as patched:
+            done = cut_power_at(step, patched)
+            with contextlib.suppress(PowerCut):
+                land(bank, data, home)
+        return home, len(done)
+
+    _, steps = again("counted", -1)
+    assert steps > 10
+    for step in range(1, steps + 1):
+        home, _ = again(f"home{step}", step)
+        vault.status(home, "")
+        land(bank, data, home)
+        assert state(home, f"step {step}") == before
+        vault.status(home, "")
 
 
 DRIVER = """

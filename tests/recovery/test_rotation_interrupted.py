@@ -6,8 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from opened_vault import contents, keys_of
+from opened_vault import contents, keys_of, restate
 from power_cut import PowerCut, cut_power_at
 from small_bank import FILES, write_bank, write_data
 
@@ -67,9 +69,39 @@ def test_the_power_may_fail_at_any_step_of_a_rotation(
         outcomes.add(keys.master_id == old)
         assert {master_of(file) for file in key_files(home.vault)} == {keys.master_id}
         assert contents(home) == expected
+        vault.status(home, "")
         assert not (home.vault / ROTATION_FILE).exists()
         assert not (home.vault / "master.key.new").exists()
     assert outcomes == {True, False}, "before it is stated nothing happens, afterwards all of it"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "gone", "a short key"])
+def test_a_damaged_file_is_told_before_a_rotation_is_stated(damage: str, landed: Path, tmp_path: Path) -> None:
+    home = copy_of(landed, tmp_path, "home")
+    expected, keys = contents(home), keys_of(home)
+    file = key_files(home.vault)[0]
+    content, manifests = file.read_bytes(), {p: p.read_bytes() for p in home.vault.rglob("manifests/*.json")}
+    if damage == "gone":
+        file.unlink()
+    elif damage == "truncated":
+        file.write_bytes(content[:100])
+    else:
+        table = pq.read_table(file)
+        rows = [row | {"wrapped": b"abc"} for row in table.to_pylist()]
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), file)
+        restate(home, "small")
+    before = {path: path.read_bytes() for path in home.vault.rglob("*") if path.is_file()}
+    with pytest.raises(UserError) as raised:
+        vault.begin_rotation(home.vault)
+    assert str(file if damage != "a short key" else file.parent) in str(raised.value)
+    assert {path: path.read_bytes() for path in home.vault.rglob("*") if path.is_file()} == before
+    file.write_bytes(content)
+    for path, stated in manifests.items():
+        path.write_bytes(stated)
+    assert keys_of(home) == keys
+    assert contents(home) == expected
+    vault.begin_rotation(home.vault)
+    assert contents(home) == expected
 
 
 OLD, NEW = "1f" * 32, "2e" * 32

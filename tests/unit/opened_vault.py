@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 from warehouse.home import Home
 from warehouse.ledger import read_ledger
 from warehouse.quarantine import quarantine_path, quarantined_records
-from warehouse.vault import KeyRing, VaultKeys, load_keys, sealed_path
+from warehouse.vault import KeyRing, VaultKeys, keys_path, load_keys, sealed_path
 from warehouse.vault.files import write_bytes
 from warehouse.vault.keys import _write_token_key
+from warehouse.vault.manifests import Manifests, fingerprint
 from warehouse.vault.sealed import blocks_of, open_block, open_record, read_sealed
 
 #: Files that differ between homes that hold the same, or belong to no delivery.
@@ -91,3 +92,11 @@ def everything_inside(home: Home) -> str:
     return json.dumps(
         {k: v for k, v in contents(home).items() if k.startswith(("sealed/", "quarantined/"))}, ensure_ascii=False
     )
+
+
+def restate(home: Home, bank: str) -> None:
+    """Make the manifests fit the files as they are, as only whoever has the token key can."""
+    manifests = Manifests(home.vault, bank, keys_of(home).token)
+    for delivery in manifests.deliveries():
+        paths = [place(home.vault, bank, delivery) for place in (sealed_path, keys_path)]
+        manifests.state(delivery, {path: found for path in paths if (found := fingerprint(path)) is not None})

@@ -28,7 +28,8 @@ from warehouse.ledger import LedgerEntry, read_ledger
 from warehouse.registration import register
 from warehouse.sources.bank import Bank, load_bank
 from warehouse.tombstones import tombstones
-from warehouse.vault import sealed_path
+from warehouse.vault import keys_path, sealed_path, status
+from warehouse.vault.files import write_new
 
 AS_OF = date(2026, 1, 1)
 WITH_TEXT = (
@@ -251,6 +252,107 @@ def test_who_was_erased_does_not_come_back(bank: Installation) -> None:
     assert "Zhang Sanfeng" not in everything_inside(bank.home)
 
 
+def test_a_new_dump_brings_nothing_of_an_erased_person_into_landing_or_the_vault(bank: Installation) -> None:
+    bank.erase("1")
+    bank.run()
+    # Another file: other rows, one of them a posting that was never delivered before, of an account of the person.
+    later = PEOPLE["posting.csv"] + "105,12,2021-05-02 09:00:00,-7.00,F,62229999\n106,13,2021-05-02 09:00:00,1.00,S,\n"
+    write_data(
+        bank.folder / "data", {"2024/01/31/posting.csv": later, "2024/01/31/contract.csv": PEOPLE["contract.csv"]}
+    )
+    bank.run()
+    entry = next(e for e in read_ledger(bank.home.landing, "small") if e.file == "2024/01/31/posting.csv")
+    assert (entry.rows_read, entry.rows_landed, entry.rows_erased) == (7, 3, 4)
+    assert sorted(pq.read_table(entry.parquet_path(bank.home.landing))["contract_id"].to_pylist()) == ["11", "13", "13"]
+    inside = everything_inside(bank.home)
+    assert not [value for value in ("62220001", "62220003", "62229999") if value in inside]
+    contract = next(e for e in read_ledger(bank.home.landing, "small") if e.file == "2024/01/31/contract.csv")
+    assert contract.rows_erased == 2
+
+
+def test_a_quarantined_record_of_somebody_else_is_neither_exported_nor_erased(tmp_path: Path) -> None:
+    people = PEOPLE["person.csv"].replace("calls at night", "13800001111")
+    # One names person 2 and cannot be read for its income; one names nobody.
+    people += "2,Li Sisi,F,lots,2020-02-05,2,asks for 13800001111\n;Chen Chen,F;13800001111\n"
+    people = people.replace("10003,Wang W\n5,Nobody,F,1.00\n", "")
+    bank = Installation(tmp_path, FILES | PEOPLE | {"person.csv": people}).run()
+    held = export_person(
+        bank.home, bank.bank, bank.person("1"), purpose="access_request", role="customer_request", who="t"
+    )
+    assert held["quarantined"] == []
+    assert [place["file"] for place in held["perhaps"]] == ["person.csv"]
+    assert not [name for name in ("Li Sisi", "Chen Chen") if name in json.dumps(held, ensure_ascii=False, default=str)]
+    bank.erase("1")
+    left = [row["raw"] for row in quarantined(bank.home, "small", bank.entry("person").delivery_id)]
+    assert [text for text in left if "Li Sisi" in text]
+    assert not [text for text in left if "Chen Chen" in text]
+
+
+def test_a_hold_on_a_joint_holder_blocks(bank: Installation) -> None:
+    other = bank.person("4")
+    erasure.set_hold(bank.home, bank.bank, other, reason="case 7", who="court", is_release=False)
+    assert erasure.plan(bank.home, bank.bank, [bank.person("2")], who="t").holds == {other: "case 7"}
+    with pytest.raises(UserError, match="legal hold blocks"):
+        bank.erase("2", with_shared=True)
+
+
+def test_who_has_no_such_role_neither_erases_nor_holds_nor_releases(bank: Installation) -> None:
+    person = bank.person("1")
+    erasure.set_hold(bank.home, bank.bank, person, reason="case 7", who="officer", is_release=False)
+    (bank.home.vault / "readers.csv").write_text("who,role,from_on,left_on\nofficer,data_protection_officer,,\n")
+    before = contents(bank.home)
+    for attempt in (
+        lambda: erasure.erase(bank.home, bank.bank, [person], reason="asked", who="stranger"),
+        lambda: erasure.plan(bank.home, bank.bank, [person], who="stranger"),
+        lambda: erasure.set_hold(bank.home, bank.bank, person, reason="over", who="stranger", is_release=True),
+        lambda: erasure.set_hold(bank.home, bank.bank, person, reason="case 8", who="stranger", is_release=False),
+    ):
+        with pytest.raises(UserError, match="refused, and the attempt was recorded"):
+            attempt()
+    after = contents(bank.home)
+    assert {path for path in after if after[path] != before.get(path)} <= {"tmp/run.lock"}
+    lines = [json.loads(line) for line in (bank.home.vault / "access.jsonl").read_text().splitlines()]
+    assert [line["is_allowed"] for line in lines if line["who"] == "stranger"] == [False] * 4
+    erasure.set_hold(bank.home, bank.bank, person, reason="over", who="officer", is_release=True)
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_a_decision_needs_a_reason_and_a_person(bank: Installation, reason: str) -> None:
+    with pytest.raises(UserError, match="needs a reason"):
+        erasure.set_hold(bank.home, bank.bank, bank.person("1"), reason=reason, who="t", is_release=False)
+    with pytest.raises(UserError, match="needs a reason"):
+        erasure.erase(bank.home, bank.bank, [bank.person("1")], reason=reason, who="t")
+    with pytest.raises(UserError, match="no such person"):
+        erasure.set_hold(bank.home, bank.bank, "NOSUCH", reason="typo", who="t", is_release=False)
+    assert erasure.legal_holds(bank.home, "small") == {}
+
+
+def test_an_erasure_that_was_killed_is_completed_by_asking_for_it_again(
+    bank: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = bank.person("1")
+    with monkeypatch.context() as patched:
+        cut_power_at(40, patched)
+        with pytest.raises(PowerCut):
+            bank.erase("1")
+    certificate = erasure.erase(bank.home, bank.bank, [person], reason="asked", who="tester")
+    assert certificate["person_ids"] == [person]
+    assert certificate["certificate"]
+    assert not bank.home.warehouse.exists()
+
+
+def test_a_file_of_clear_values_is_never_half_written_or_put_in_the_place_of_another(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "none" / "out.json"):
+        with pytest.raises(UserError, match="cannot be written"):
+            write_new(place, b"clear")
+    out = tmp_path / "out.json"
+    write_new(out, b"clear")
+    assert (out.stat().st_mode & 0o777, out.read_bytes()) == (0o600, b"clear")
+    with pytest.raises(UserError, match="never replaced"):
+        write_new(out, b"other")
+    assert list(tmp_path.iterdir()) == [out]
+
+
 def test_a_delivery_that_was_replaced_goes_with_the_person(bank: Installation) -> None:
     first = bank.entry("person").delivery_id
     write_data(bank.folder / "data", {"person.csv": PEOPLE["person.csv"].replace("calls at night", "calls at noon")})
@@ -280,7 +382,7 @@ def test_what_stands_against_an_erasure_is_told_and_nothing_is_changed(
     person = "0123456789abcdef" if obstacle == "unknown" else bank.person(customer)
     lock = (bank.home.temporary / "run.lock").open("a+")
     if obstacle == "hold":
-        erasure.set_hold(bank.home, "small", person, reason="case 7", who="court", is_release=False)
+        erasure.set_hold(bank.home, bank.bank, person, reason="case 7", who="court", is_release=False)
     elif obstacle == "run":
         fcntl.flock(lock, fcntl.LOCK_EX)
     elif obstacle == "stale":
@@ -293,7 +395,7 @@ def test_what_stands_against_an_erasure_is_told_and_nothing_is_changed(
     if before is not None:
         assert contents(bank.home) == before | {"vault/access.jsonl": None} or contents(bank.home) == before
         return
-    erasure.set_hold(bank.home, "small", person, reason="over", who="court", is_release=True)
+    erasure.set_hold(bank.home, bank.bank, person, reason="over", who="court", is_release=True)
     assert bank.erase("1")
 
 
@@ -370,6 +472,7 @@ def test_the_power_may_fail_at_any_step_of_an_erasure(
         assert (cut.home.decisions / "erasures.jsonl").read_text() == certificate, step
         found = {k: v for k, v in contents(cut.home).items() if "warehouse" not in k and "history" not in k}
         assert found == expected, step
+        status(cut.home, "")
         shutil.rmtree(cut.folder)
 
 
@@ -390,3 +493,79 @@ def test_the_export_gives_all_that_is_held_readable_and_is_recorded(bank: Instal
     assert (line["purpose"], line["is_allowed"]) == ("access_request", True)
     with pytest.raises(UserError, match="refused"):
         export_person(bank.home, bank.bank, person, purpose="curiosity", role="customer_request", who="tester")
+
+
+def test_a_hold_behind_a_torn_line_still_blocks_erasure(bank: Installation) -> None:
+    person = bank.person("1")
+    bank.home.decisions.mkdir(exist_ok=True)
+    (bank.home.decisions / "legal_holds.jsonl").write_text('{"action": "hold", "ba')
+    erasure.set_hold(bank.home, bank.bank, person, reason="case 7", who="court", is_release=False)
+    with pytest.raises(UserError, match="legal hold blocks"):
+        erasure.erase(bank.home, bank.bank, [person], reason="asked", who="tester")
+
+
+def test_a_certificate_behind_a_torn_line_still_keeps_the_person_out(bank: Installation) -> None:
+    bank.home.decisions.mkdir(exist_ok=True)
+    (bank.home.decisions / "erasures.jsonl").write_text('{"accounts": ["01')
+    certificate = bank.erase("1")
+    assert tombstones(bank.home, "small").record_ids == frozenset(certificate["record_ids"])
+
+
+@pytest.mark.parametrize("what", ["values", "keys", "quarantine", "gone"])
+def test_a_damaged_file_is_told_before_an_erasure_is_stated(what: str, bank: Installation) -> None:
+    delivery = bank.entry("person").delivery_id
+    path = {
+        "keys": keys_path(bank.home.vault, "small", delivery),
+        "quarantine": bank.home.quarantine / "small" / f"{delivery}.parquet",
+    }.get(what, sealed_path(bank.home.vault, "small", delivery))
+    content, before = path.read_bytes(), contents(bank.home)
+    if what == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"not whole|is gone") as raised:
+        bank.erase("1")
+    assert str(path) in str(raised.value)
+    assert not (bank.home.vault / "erasure.json").exists()
+    path.write_bytes(content)
+    assert contents(bank.home) == before | {"tmp/run.lock": b""}
+    assert bank.erase("1")
+
+
+def test_after_an_erasure_every_file_is_what_its_manifest_says(bank: Installation) -> None:
+    before = status(bank.home, "")
+    write_data(bank.folder / "data", {"person.csv": PEOPLE["person.csv"].replace("calls at night", "calls at noon")})
+    bank.run()
+    bank.erase("1", "10003")
+    after = status(bank.home, "")
+    assert (before.records, after.records) == (4, 2)
+    path = sealed_path(bank.home.vault, "small", bank.entry("person").delivery_id)
+    path.unlink()
+    with pytest.raises(UserError, match="is gone"):
+        status(bank.home, "")
+
+
+def test_values_are_sealed_anew_inside_the_vault(bank: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders: list[str | None] = []
+    honest = duckdb.connect
+
+    def connect(path: str = ":memory:", **options: Any) -> duckdb.DuckDBPyConnection:
+        if path == ":memory:":
+            folders.append(options.get("config", {}).get("temp_directory"))
+        return honest(path, **options)
+
+    persons, loaded = [bank.person("1")], bank.bank
+    monkeypatch.setattr(duckdb, "connect", connect)
+    erasure.erase(bank.home, loaded, persons, reason="asked", who="tester")
+    # Rows are found by pseudonyms, outside the walls.
+    inside = [Path(str(folder)).parent for folder in folders if str(folder) != str(bank.home.temporary)]
+    assert len(inside) > 2
+    assert set(inside) == {bank.home.vault / "spill"}
+
+
+def test_what_a_killed_process_spilled_is_swept_by_an_erasure(bank: Installation) -> None:
+    left = bank.home.vault / "spill" / "0123" / "duckdb_temp_storage_S32K-0.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_text("Zhang Sanfeng")
+    bank.erase("1")
+    assert not left.exists()

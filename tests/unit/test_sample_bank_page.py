@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from warehouse.sample_bank.affinities import lift
+from warehouse.sample_bank.further_parameters import CONTACT_TRIGGERS
 from warehouse.sample_bank.leaving import DRIVERS
 from warehouse.sample_bank.parameters import AFFINITIES, DEFAULT_PARAMETERS, GROUPS
 
@@ -42,3 +43,22 @@ def test_the_page_states_every_link_and_every_driver() -> None:
     for name in DRIVERS:
         assert getattr(DEFAULT_PARAMETERS.hazard, name) in coefficients
     assert f"x is {DEFAULT_PARAMETERS.hazard.intercept}" in text
+
+
+@pytest.mark.parametrize("trigger", CONTACT_TRIGGERS, ids=[trigger.name for trigger in CONTACT_TRIGGERS])
+def test_the_page_states_the_effect_of_every_contact(trigger: object) -> None:
+    (row,) = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| {trigger.name} ")]
+    cells = [cell.strip().strip("*") for cell in row.strip("|").split("|")]
+    assert [float(cell.removesuffix(" %")) for cell in cells[1:3]] == [100 * trigger.managed, 100 * trigger.others]
+    assert float(cells[3]) == trigger.effect
+
+
+def test_the_page_states_the_commissions_and_faults_of_records() -> None:
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    further = DEFAULT_PARAMETERS.further
+    for name, (_, rate) in zip(
+        ("daily wealth", "closed-end wealth", "mixed fund", "bond fund", "insurance"), further.commissions, strict=True
+    ):
+        assert f"{name} {100 * rate:.1f} %" in text
+    for share in (further.name_typo, further.name_swapped, further.old_address, further.old_mobile):
+        assert f"{share:.0%}".replace("%", " %") in text

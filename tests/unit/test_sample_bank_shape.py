@@ -185,8 +185,8 @@ def test_about_a_hundred_complaints_and_enquiries_a_year_per_thousand(tables: du
         (date(2024, 5, 15), date(2024, 5, 15)),
         (date(2024, 2, 10), date(2024, 2, 8)),  # New Year's Day
         (date(2024, 2, 15), date(2024, 2, 8)),  # in the holiday week
-        (date(2025, 2, 1), date(2025, 2, 1)),  # a Saturday with nothing before it in the month
+        (date(2025, 2, 1), date(2025, 2, 5)),  # in the holiday week, with nothing before it in the month
     ],
 )
-def test_a_payday_that_is_no_working_day_is_the_one_before(day: date, expected: date) -> None:
+def test_a_payday_that_is_no_working_day_is_the_one_before_in_its_month(day: date, expected: date) -> None:
     assert Month(month_number(day)).working_day(day.day - 1) == expected.day - 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
+import pwd
 import stat
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -16,17 +18,22 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from opened_vault import everything_inside, keys_of, plant_keys, sealed_values
+from opened_vault import everything_inside, keys_of, plant_keys, restate, sealed_values
 from small_bank import FILES, MAPPING, SETTINGS, write_bank, write_data
 
+from dagster_project.cli import user_of_process
 from warehouse import vault
+from warehouse.contract.model import load_contract
 from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.landing import land
 from warehouse.ledger import LedgerEntry, read_ledger
 from warehouse.quarantine import summarise
 from warehouse.sources.bank import Bank, load_bank
+from warehouse.vault import files as vault_files
+from warehouse.vault import keys as vault_keys
 from warehouse.vault import reading
+from warehouse.vault.files import append_line, locked, read_lines
 from warehouse.vault.tokens import normalised
 
 KEY = bytes(range(32))
@@ -198,8 +205,14 @@ def test_a_ciphertext_that_was_changed_or_moved_does_not_open(
         rewrite(vault.sealed_path(home.vault, "small", entry.delivery_id), lambda rows: change(rows, "sealed"))
     else:
         rewrite(vault.keys_path(home.vault, "small", entry.delivery_id), lambda rows: change(rows, "wrapped"))
-    with pytest.raises(UserError, match="changed or damaged"):
-        read(home, [row["record_id"] for row in rows])
+    for said in ("size and sha256", "authentication of AES-GCM"):
+        with pytest.raises(UserError, match="changed or damaged") as raised:
+            read(home, [row["record_id"] for row in rows])
+        assert said in str(raised.value)
+        if what == "key":
+            with pytest.raises(UserError, match="changed or damaged"):
+                vault.status(home, "")
+        restate(home, "small")
 
 
 @pytest.mark.parametrize("what", ["values", "keys"])
@@ -451,3 +464,332 @@ def test_the_vault_gives_the_value_back_by_its_token(tmp_path: Path) -> None:
     key = keys_of(home).token
     for row, (_, _, _, value) in zip(landed, kept, strict=True):
         assert row["full_name"] == hmac.new(key, f"value\x1f{value}".encode(), "sha256").hexdigest()
+
+
+TORN = [b'{"action": "hold", "ba', '{"reason": "张'.encode()[:-1], b"17", b"{"]
+
+
+@pytest.mark.parametrize("torn", TORN)
+def test_a_torn_last_line_does_not_swallow_the_next_one(torn: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "legal_holds.jsonl"
+    append_line(path, {"n": 1, "reason": "two\u2028lines"})
+    with path.open("ab") as handle:
+        handle.write(torn)
+    assert [line["n"] for line in read_lines(path)] == [1]
+    append_line(path, {"n": 2})
+    append_line(path, {"n": 3})
+    assert [line["n"] for line in read_lines(path)] == [1, 2, 3]
+    assert path.read_bytes().endswith(b"\n")
+
+
+def test_a_last_line_that_lacks_only_its_end_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "legal_holds.jsonl"
+    path.write_text('{"n": 1}')
+    append_line(path, {"n": 2})
+    assert [line["n"] for line in read_lines(path)] == [1, 2]
+
+
+def test_a_damaged_line_in_the_middle_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "legal_holds.jsonl"
+    path.write_text('{"n": 1}\n{"n"\n{"n": 3}\n')
+    with pytest.raises(UserError, match="line 2"):
+        read_lines(path)
+    append_line(path, {"n": 4})
+    assert path.read_text().startswith('{"n": 1}\n{"n"\n'), "what is no last line is left as it is"
+
+
+def test_who_reads_is_the_account_of_the_process_not_a_name_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody_else")
+    assert user_of_process() == pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_017)
+    assert user_of_process() == "uid 4000000017"
+
+
+def forget(home: Home, what: str) -> Path:
+    """Take something of the delivery of persons out of the vault; the file it was in."""
+    entry, _ = person_rows(home)
+    path = home.vault / "small" / "manifests" / f"{entry.delivery_id}.json"
+    if "manifest" not in what:
+        place = vault.sealed_path if "value" in what else vault.keys_path
+        path = place(home.vault, "small", entry.delivery_id)
+    if what == "a forged manifest":
+        stated = json.loads(path.read_text())
+        path.write_text(json.dumps(stated | {"files": {}}))
+    elif what.startswith("a row"):
+        rewrite(path, lambda rows: rows.pop())
+    else:
+        path.unlink()
+    return path
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["the values", "the keys", "a row of values", "a row of keys", "the manifest", "a forged manifest"],
+)
+def test_what_goes_from_the_vault_does_not_go_unnoticed(what: str, tmp_path: Path) -> None:
+    bank, data, home = landed(tmp_path)
+    _, rows = person_rows(home)
+    path = forget(home, what)
+    later = FILES["person.csv"].replace("Zhang San", "Zhang Wu")
+    write_data(data, {"2024/01/31/person.csv": later})
+    before = name_of_keys(home)
+    for act in (
+        lambda: vault.status(home, ""),
+        lambda: read(home, [rows[0]["record_id"]]),
+        lambda: land(bank, data, home),
+    ):
+        with pytest.raises(UserError, match="restore it from a backup") as raised:
+            act()
+        assert f"where: {path}" in str(raised.value)
+    assert name_of_keys(home) == before, "no second key is made for a record that had one"
+
+
+def test_a_quarantine_that_goes_is_told(tmp_path: Path) -> None:
+    home, _ = land_with_canaries(tmp_path)
+    path = next((home.quarantine / "small").glob("*.parquet"))
+    path.unlink()
+    with pytest.raises(UserError, match="is gone") as raised:
+        vault.status(home, "")
+    assert str(path) in str(raised.value)
+
+
+def test_a_change_that_keeps_the_size_is_told_by_status_and_whenever_the_file_is_read(tmp_path: Path) -> None:
+    _, _, home = landed(tmp_path)
+    entry, rows = person_rows(home)
+    for place in (vault.keys_path, vault.sealed_path):
+        path = place(home.vault, "small", entry.delivery_id)
+        content = path.read_bytes()
+        path.write_bytes(bytes([*content[:40], content[40] ^ 1, *content[41:]]))
+        for act in (lambda: vault.status(home, ""), lambda: read(home, [rows[0]["record_id"]])):
+            with pytest.raises(UserError, match="not what was written") as raised:
+                act()
+            assert f"where: {path}" in str(raised.value)
+        path.write_bytes(content)
+    assert vault.status(home, "").records == 2
+
+
+def test_a_page_of_keys_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    bank, data, home = landed(tmp_path)
+    entry, rows = person_rows(home)
+    path = vault.keys_path(home.vault, "small", entry.delivery_id)
+    content = path.read_bytes()
+    path.write_bytes(content[:10] + b"\xff" * 40 + content[50:])
+    restate(home, "small")
+    write_data(data, {"2024/01/31/person.csv": FILES["person.csv"]})
+    for act in (
+        lambda: vault.status(home, ""),
+        lambda: read(home, [rows[0]["record_id"]]),
+        lambda: land(bank, data, home),
+        lambda: vault.begin_rotation(home.vault),
+    ):
+        with pytest.raises(UserError, match=r"keys cannot be read|keys is not whole"):
+            act()
+
+
+@pytest.mark.parametrize("length", [0, 5, 27])
+@pytest.mark.parametrize("what", ["token", "key", "value"])
+def test_a_ciphertext_that_is_too_short_is_told(what: str, length: int, tmp_path: Path) -> None:
+    _, _, home = landed(tmp_path)
+    entry, rows = person_rows(home)
+
+    def shorten(column: str) -> Callable[[list[dict[str, Any]]], None]:
+        return lambda rows: rows[0].update({column: bytes(length)})
+
+    if what == "token":
+        stated = json.loads((home.vault / "token.key").read_text())
+        (home.vault / "token.key").write_text(json.dumps(stated | {"wrapped": "00" * length}))
+    else:
+        place, column = (vault.keys_path, "wrapped") if what == "key" else (vault.sealed_path, "sealed")
+        rewrite(place(home.vault, "small", entry.delivery_id), shorten(column))
+        restate(home, "small")
+    with pytest.raises(UserError, match="changed or damaged"):
+        read(home, [row["record_id"] for row in rows])
+    if what != "value":
+        with pytest.raises(UserError, match="changed or damaged"):
+            vault.status(home, "")
+
+
+ID_NUMBER, PHONE = "11010519491231002X", "13812345678"
+
+
+def test_a_role_reads_the_columns_it_is_for_and_no_other(tmp_path: Path) -> None:
+    mapping = MAPPING.replace(
+        "      sex: {personal_data",
+        "      card: {personal_data: direct_identifier}\n      phone: {personal_data: direct_identifier}\n"
+        "      remark: {personal_data: free_text}\n      sex: {personal_data",
+    ).replace("        name: full_name\n", "        name: full_name\n        id_number: card\n        mobile: Phone\n")
+    bank = load_bank(write_bank(tmp_path / "bank", mapping))
+    people = (
+        "person_id,full_name,card,phone,remark,sex,income,joined_on,branch_id,hotline\n"
+        f"1,Zhang San,{ID_NUMBER},{PHONE},calls at night,M,1000.00,2020-01-05,1,4711\n"
+    )
+    data, home = write_data(tmp_path / "data", FILES | {"person.csv": people}), Home(tmp_path / "home")
+    land(bank, data, home)
+    _, rows = person_rows(home)
+    posting = next(entry for entry in read_ledger(home.landing, "small") if entry.source == "posting")
+    other = pq.read_table(posting.parquet_path(home.landing))["other_side"][0].as_py()
+    tokens = {posting.delivery_id: frozenset({other})}
+
+    def columns(role: str, purpose: str) -> set[str]:
+        access = {"role": role, "purpose": purpose, "mapping": bank.mapping, "tokens": tokens}
+        return {value.column for value in read(home, [rows[0]["record_id"]], **access)}
+
+    assert columns("worklist", "customer_contact") == {"full_name", "phone"}
+    assert columns("identity", "identity_resolution") == {"full_name", "phone", "card"}
+    everything = {"full_name", "phone", "card", "remark", "hotline", "other_side"}
+    assert columns("customer_request", "access_request") == everything
+    with pytest.raises(UserError, match="only where the bank's mapping is known"):
+        read(home, [rows[0]["record_id"]], role="worklist", purpose="customer_contact")
+    assert [line["is_allowed"] for line in log_of(home)] == [True, True, True, False]
+
+
+def test_every_role_says_which_columns_it_may_read() -> None:
+    contract = load_contract()
+    for role in reading.access_rules()["roles"].values():
+        for name in [] if role["columns"] == "all" else role["columns"]:
+            table, column = name.split(".")
+            found = contract.tables[table].column(column)
+            assert found is not None
+            assert found.is_identifying
+
+
+def log_of(home: Home) -> list[dict[str, Any]]:
+    return read_lines(home.vault / "access.jsonl")
+
+
+def test_what_serves_one_purpose_is_refused_for_any_other(tmp_path: Path) -> None:
+    _, _, home = landed(tmp_path)
+    _, rows = person_rows(home)
+    officer = {"role": "data_protection_officer", "only_for": "access_request"}
+    assert read(home, [rows[0]["record_id"]], purpose="access_request", **officer)
+    with pytest.raises(UserError, match="for purpose access_request only"):
+        read(home, [rows[0]["record_id"]], purpose="erasure_check", **officer)
+    assert [line["is_allowed"] for line in log_of(home)] == [True, False]
+
+
+HEADER = "who,role,from_on,left_on\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ((HEADER + "tester,customer_request,01.01.2020,\n").encode(), "row 2, column from_on"),
+        ((HEADER + "tester,customer_request,,never\n").encode(), "row 2, column left_on"),
+        ((HEADER + "x,worklist,,\n\ntester,customer_request\n").encode(), "row 3"),
+        (HEADER.replace(",", ";").encode() + b"tester;customer_request;;\n", "another separator"),
+        (b"", "line 1"),
+        ((HEADER + "张三,customer_request,,\n").encode("gb18030"), "UnicodeDecodeError"),
+    ],
+)
+def test_readers_that_cannot_be_read_let_nobody_in_and_the_attempt_is_recorded(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
+    _, _, home = landed(tmp_path)
+    _, rows = person_rows(home)
+    (home.vault / "readers.csv").write_bytes(content)
+    with pytest.raises(UserError, match=said) as raised:
+        read(home, [rows[0]["record_id"]])
+    assert str(home.vault / "readers.csv") in str(raised.value)
+    (line,) = log_of(home)
+    assert (line["is_allowed"], line["records"]) == (False, [rows[0]["record_id"]])
+    assert "readers.csv cannot be read" in line["reason"]
+
+
+def test_readers_saved_by_a_spreadsheet_with_a_mark_in_front_count(tmp_path: Path) -> None:
+    _, _, home = landed(tmp_path)
+    _, rows = person_rows(home)
+    (home.vault / "readers.csv").write_bytes(b"\xef\xbb\xbf" + HEADER.encode() + b"tester,customer_request,,\r\n")
+    assert read(home, [rows[0]["record_id"]])
+
+
+@pytest.mark.parametrize("record", ["abc", "AB" * 32, "Zhang San", "ab" * 32 + "\n", ""])
+def test_what_is_no_record_id_is_refused_and_goes_into_no_log(record: str, tmp_path: Path) -> None:
+    _, _, home = landed(tmp_path)
+    with pytest.raises(UserError, match="64 hexadecimal digits in lower case") as raised:
+        read(home, [record])
+    assert raised.value.exit_code == 2
+    (line,) = log_of(home)
+    assert (line["is_allowed"], line["records"]) == (False, [])
+    if record:
+        assert record not in str(raised.value)
+        assert record not in json.dumps(line)
+
+
+def test_a_home_without_a_vault_is_told_and_none_is_made(tmp_path: Path) -> None:
+    for root in (tmp_path / "mistyped", tmp_path):
+        with pytest.raises(UserError, match="no vault in this home"):
+            vault.status(Home(root), "")
+        with pytest.raises(UserError, match="no vault in this home"):
+            vault.begin_rotation(root / "vault")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_wrapped_by_a_master_key_that_is_no_longer_in_force(tmp_path: Path) -> None:
+    _, _, home = landed(tmp_path)
+    ring = vault.KeyRing(keys_of(home), home.vault, "small")
+    vault.begin_rotation(home.vault)
+    with pytest.raises(UserError, match="not the one it was sealed with"):
+        ring.wrapped({"ab" * 32: bytes(32)})
+
+
+def test_a_rotation_just_before_a_landing_holds_the_vault_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, data, home = landed(tmp_path)
+    write_data(data, {"2024/01/31/person.csv": FILES["person.csv"].replace("2,Li Si", "3,Wang Er")})
+    stated: list[tuple[str, str]] = []
+
+    def rotate_meanwhile(vault_root: Path) -> None:
+        if not stated:
+            stated.append(vault.begin_rotation(vault_root))
+
+    monkeypatch.setattr(vault_keys, "sweep_spill", rotate_meanwhile)
+    land(bank, data, home)
+    assert keys_of(home).master_id == stated[0][1]
+    assert vault.status(home, "").records == 3
+
+
+@pytest.mark.parametrize("act", ["land", "read", "status"])
+def test_what_a_killed_process_spilled_is_swept_unless_another_is_at_work(act: str, tmp_path: Path) -> None:
+    bank, data, home = landed(tmp_path)
+    _, rows = person_rows(home)
+    left = home.vault / "spill" / "0123" / "duckdb_temp_storage_S32K-0.tmp"
+    acts: dict[str, Callable[[], Any]] = {
+        "land": lambda: land(bank, data, home),
+        "read": lambda: read(home, [rows[0]["record_id"]]),
+        "status": lambda: vault.status(home, ""),
+    }
+    left.parent.mkdir(parents=True)
+    left.write_text("Zhang San")
+    (home.vault / "spill" / "duckdb_temp_storage_S32K-1.tmp").write_text("Zhang San")
+    with locked(home.vault, exclusively=False):
+        acts[act]()
+        assert left.exists(), "it may be the spill of whoever holds the vault"
+    acts[act]()
+    assert list((home.vault / "spill").iterdir()) == []
+
+
+def test_databases_that_see_clear_values_spill_inside_the_vault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: list[str | None] = []
+    honest = duckdb.connect
+
+    def connect(path: str = ":memory:", **options: Any) -> duckdb.DuckDBPyConnection:
+        if path == ":memory:":
+            folders.append(options.get("config", {}).get("temp_directory"))
+        return honest(path, **options)
+
+    bank, data = load_bank(write_bank(tmp_path / "bank")), write_data(tmp_path / "data")
+    home = Home(tmp_path / "home")
+    monkeypatch.setattr(duckdb, "connect", connect)
+    land(bank, data, home)
+    entry = next(entry for entry in read_ledger(home.landing, "small") if entry.source == "posting")
+    token = pq.read_table(entry.parquet_path(home.landing))["other_side"][0].as_py()
+    assert read(home, [], tokens={entry.delivery_id: frozenset({token})})
+    assert len(folders) >= 4
+    assert {str(Path(str(folder)).parent) for folder in folders} == {str(home.vault / vault_files.SPILL)}
+    assert len(set(folders)) == len(folders), "each has a folder of its own"

@@ -9,7 +9,7 @@ from warehouse.sample_bank.accounts import account_ids
 from warehouse.sample_bank.columns import decimals, strings, timestamps
 from warehouse.sample_bank.customers import UTC_OFFSET_SECONDS, customer_ids
 from warehouse.sample_bank.parameters import CURRENT, Parameters
-from warehouse.sample_bank.population import Population, joining_month
+from warehouse.sample_bank.population import Population, joining_day, joining_month
 from warehouse.sample_bank.random_numbers import Draws, IntegerArray
 
 _ROLES = ("owner", "joint", "authorised")
@@ -26,8 +26,9 @@ def account_holders_table(
 ) -> pa.Table:
     """Holders of demand accounts.
 
-    The second person is a customer with a lower number who joined before: so it exists in every bank that has the
-    account, whatever the number of customers.
+    The second person is a customer with a lower number who joined before the month of the account, or like it before
+    the window: so it exists in every bank that has the account, whatever the number of customers. Where this person
+    was registered after the account was opened, it is shared from then on.
 
     Parameters
     ----------
@@ -49,6 +50,7 @@ def account_holders_table(
     has_second = (position < 0.07) & (partner >= 0) & is_earlier
     is_joint = has_second & (position < 0.03)
     holding = np.flatnonzero(has_second)
+    since = np.maximum(opened[holding], joining_day(partner[holding], start, seed, parameters))
     holder = np.repeat(holding, 2)
     is_second = np.tile(np.array([False, True]), len(holding))
     joint = is_joint[holder]
@@ -64,6 +66,6 @@ def account_holders_table(
             "source_customer_id": customer_ids(np.where(is_second, partner[holder], numbers[holder])),
             "role": strings(_ROLES, role),
             "share": decimals(share, 9, 6),
-            "updated_at": timestamps(opened[holder] * 86_400 + 8 * 3600 - UTC_OFFSET_SECONDS),
+            "updated_at": timestamps(np.repeat(since, 2) * 86_400 + 8 * 3600 - UTC_OFFSET_SECONDS),
         }
     )

@@ -24,7 +24,8 @@ _DISTRICTS = ("城东", "城西", "城南", "城北", "新区", "滨江", "高�
 
 def _tree() -> list[tuple[str, str, str, str | None, str, str, int]]:
     """Rows: id, name, level, parent, city, region, day of opening."""
-    opened = day_number(date(1996, 9, 2))
+    # Early enough that the last sub-branch is there before the longest tenure of a window of today began.
+    opened = day_number(date(1987, 4, 6))
     rows: list[tuple[str, str, str, str | None, str, str, int]] = [
         ("B000", "示例银行总行", "head_office", None, "上海", "上海市", opened)
     ]
@@ -49,6 +50,7 @@ def _tree() -> list[tuple[str, str, str, str | None, str, str, int]]:
 _ROWS = _tree()
 BRANCH_IDS = tuple(row[0] for row in _ROWS)
 BRANCH_CITIES = tuple(row[4] for row in _ROWS)
+BRANCH_OPENED = np.array([row[6] for row in _ROWS])
 BRANCH_REGIONS = tuple(row[5] for row in _ROWS)
 #: Positions of the sub-branches, where customers are registered; larger cities have more.
 SUB_BRANCHES = tuple(position for position, row in enumerate(_ROWS) if row[2] == "sub_branch")
@@ -70,7 +72,7 @@ def branches_table() -> pa.Table:
             "parent_branch_id": text(3),
             "city": text(4),
             "region": text(5),
-            "opened_on": dates(np.array([row[6] for row in _ROWS])),
+            "opened_on": dates(BRANCH_OPENED),
             "closed_on": nothing(size, pa.date32()),
         }
     )

@@ -91,6 +91,23 @@ def identity_numbers(born: IntegerArray, is_woman: BooleanArray, draws: Draws) -
     return joined(digits(number), strings(list(_CHECK_DIGITS), wrong))
 
 
+def consents(draws: Draws) -> BooleanArray:
+    """Who agrees to marketing, from the draws of the stream `customers`; assumed: 72 % do when they join."""
+    return draws.happens("consent", 0.72)
+
+
+def has_right_check_digit(number: str) -> bool:
+    """Whether an eighteen-digit identity number ends in the check digit of GB 11643-1999.
+
+    Examples
+    --------
+    >>> has_right_check_digit("11010519491231002X")
+    True
+    """
+    found = sum(int(digit) * weight for digit, weight in zip(number[:17], _CHECK_WEIGHTS.tolist(), strict=True))
+    return _CHECK_DIGITS[found % 11] == number[17]
+
+
 def customers_table(
     people: Population, seed: int, rows: IntegerArray, is_deceased: BooleanArray, updated: IntegerArray
 ) -> pa.Table:
@@ -184,7 +201,7 @@ def customers_table(
             "preferred_channel": strings(
                 _CONTACT_CHANNELS, np.where(draws.happens("states channel", 0.35), channel, -1)
             ),
-            "consent_marketing": booleans(draws.happens("consent", 0.72)),
+            "consent_marketing": booleans(consents(draws)),
             "is_employee": booleans(draws.happens("employee", 0.004) & (some.group == 0)),
             "is_deceased": booleans(is_deceased),
             "is_deleted": booleans(np.zeros(size, np.bool_)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 #: First day of the Chinese year (Spring Festival), from the almanac; the years a bank may be generated for.
 SPRING_FESTIVAL = {
@@ -57,6 +58,8 @@ FIRST_YEAR = min(SPRING_FESTIVAL)
 LAST_YEAR = max(SPRING_FESTIVAL)
 
 _EPOCH = date(1970, 1, 1).toordinal()
+_SATURDAY = 5
+_FIVE_DAYS_OF_LABOUR_SINCE = 2020
 
 
 def day_number(day: date) -> int:
@@ -79,6 +82,35 @@ def month_number(day: date) -> int:
     1
     """
     return day.year * 12 + day.month - 1
+
+
+@lru_cache(maxsize=256)
+def public_holidays(year: int) -> frozenset[int]:
+    """Days off beside weekends: New Year, Spring Festival from its eve, Labour Day and National Day.
+
+    Labour Day has five days since 2020 and three before. Qingming, Dragon Boat and Mid-Autumn follow from no date that
+    is known here and are working days, and so are weekends that a year's decree makes up for a holiday.
+
+    Examples
+    --------
+    >>> [str(date.fromordinal(day + _EPOCH)) for day in sorted(public_holidays(2019))[:2]]
+    ['2019-01-01', '2019-02-04']
+    >>> len(public_holidays(2024)), len(public_holidays(2019))
+    (21, 19)
+    """
+    labour = 5 if year >= _FIVE_DAYS_OF_LABOUR_SINCE else 3
+    spans = [(date(year, 1, 1), 1), (date(year, 5, 1), labour), (date(year, 10, 1), 7)]
+    days = {day_number(first) + step for first, length in spans for step in range(length)}
+    if year in SPRING_FESTIVAL:
+        festival = day_number(SPRING_FESTIVAL[year])
+        days |= set(range(festival - 1, festival + 7))
+    return frozenset(days)
+
+
+def is_working_day(day: int) -> bool:
+    """Whether a day (since 1970-01-01) is neither of a weekend nor a public holiday."""
+    on = date.fromordinal(day + _EPOCH)
+    return on.weekday() < _SATURDAY and day not in public_holidays(on.year)
 
 
 @dataclass(frozen=True)
@@ -137,15 +169,16 @@ class Month:
     def working_day(self, day: int) -> int:
         """The day of the month (0-based) itself or the last working day before it: when salaries are paid.
 
+        Where the month has none before it, the first after it: books are kept month by month.
+
         Examples
         --------
         >>> Month(2024 * 12 + 5).working_day(14)  # 15 June 2024 is a Saturday
         13
+        >>> Month(2024 * 12 + 9).working_day(4)  # 5 October 2024 is in the holidays that begin on the first
+        7
         """
         day = min(day, self.days - 1)
-        festival = self.spring_festival
-        if festival is not None and festival - 1 <= day <= festival + 6:
-            day = festival - 2
-        while day > 0 and date.fromordinal(self.first_day + day + _EPOCH).weekday() >= 5:
-            day -= 1
-        return max(day, 0)
+        before = [number for number in range(day, -1, -1) if is_working_day(self.first_day + number)]
+        after = (number for number in range(day, self.days) if is_working_day(self.first_day + number))
+        return before[0] if before else next(after)

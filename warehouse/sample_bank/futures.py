@@ -123,7 +123,15 @@ def _live_on(bank: BankAt, block: State, seed: int, months: int) -> Future:
     for offset in range(1, months + 1):
         month = Month(bank.month.number + offset)
         ledger = _MaturityLedger(state, month)
-        live_through(state, month, seed=seed, market=bank.market, parameters=bank.settings.parameters, ledger=ledger)
+        live_through(
+            state,
+            month,
+            seed=seed,
+            market=bank.market,
+            staff=bank.staff,
+            parameters=bank.settings.parameters,
+            ledger=ledger,
+        )
         average.append(ledger.average_aum / 100)
         closed.append(state.mode == CLOSED)
         deceased.append(_is_known_deceased(state, month))

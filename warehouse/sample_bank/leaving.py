@@ -38,7 +38,10 @@ from warehouse.sample_bank.state import (
     usual_wallet_share,
 )
 
-DRIVERS = ("unanswered_complaint", "rate_gap", "salary_moved", "wallet_outflow", "tenure", "products", "loyalty")
+DRIVERS = (
+    "unanswered_complaint", "rate_gap", "salary_moved", "wallet_outflow", "manager_change", "tenure", "products",
+    "loyalty",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,14 @@ def drivers_at(state: State, month: Month, market: Market) -> dict[str, FloatArr
         gap += np.where(state.is_open[product], np.maximum(better, 0) * 100 * state.balance[product] / aum, 0)
     since_moved = month.number - state.salary_moved_month
     moved = (state.salary_moved_month > 0) & (since_moved >= 1) & (since_moved <= 6)
+    is_manager_new = (state.manager_changed_day > 0) & (state.manager_changed_day >= first - 90)
     years = np.maximum(first - state.people.joined_day, 0) / 365.25
     return {
         "unanswered_complaint": (complaint | answered_late).astype(float),
         "rate_gap": gap,
         "salary_moved": moved.astype(float),
         "wallet_outflow": state.wallet_share,
+        "manager_change": is_manager_new.astype(float),
         "tenure": np.log1p(years),
         "products": state.is_open.sum(axis=0) - 1.0,
         "loyalty": state.people.loyalty,
@@ -251,6 +256,7 @@ def close_all(life: MonthOfLife) -> None:
     life.ledger.close(owners, CREDIT_CARD, on, "customer_request")
     state.card_statement[owners] = 0
     _empty_current(life, "closing", rows, day, reason="customer_request", by=CUSTOMER)
+    _end_complaints(life, rows, day)
     state.mode[rows] = CLOSED
     state.mode_month[rows] = month.number
 
@@ -268,7 +274,8 @@ def _empty_current(life: MonthOfLife, tag: str, rows: IntegerArray, day: Integer
             channel="counter",
             by=by,
             counterparty="bank" if by == CUSTOMER else "household",
-            hour=20.5,
+            # After the day's other postings, and before the counter closes.
+            hour=16.0,
             spread=0.4,
         ),
         rows,
@@ -280,6 +287,16 @@ def _empty_current(life: MonthOfLife, tag: str, rows: IntegerArray, day: Integer
     life.budget[rows] = 0
     life.ledger.close(rows, CURRENT, day, reason)
     state.pending_month[:, rows] = 0
+
+
+def _end_complaints(life: MonthOfLife, rows: IntegerArray, day: IntegerArray) -> None:
+    """With the last account everything is settled: what is unanswered is answered on that day."""
+    state = life.state
+    opened = state.complaint_opened_day[rows]
+    unanswered = (opened > 0) & (opened <= life.month.first_day + day)
+    life.ledger.complain(rows[unanswered], day[unanswered], is_answer=True)
+    state.complaint_opened_day[rows] = 0
+    state.complaint_answer_day[rows] = 0
 
 
 def drain(life: MonthOfLife) -> None:
@@ -328,7 +345,8 @@ def settle_estates(life: MonthOfLife) -> None:
         life.ledger.close(owners, product, on, "death")
     rest = state.balance[CURRENT, rows].copy()
     life.ledger.post(
-        Posting("estate rest", "transfer", channel="counter", by=THIRD_PARTY, counterparty="household", hour=23.95),
+        # The day's last batch: what the accounts earned on it belongs to the heirs.
+        Posting("estate rest", "transfer", channel="batch", by=THIRD_PARTY, counterparty="household", hour=23.95),
         rows,
         CURRENT,
         -rest,
@@ -336,6 +354,7 @@ def settle_estates(life: MonthOfLife) -> None:
     )
     life.ledger.close(rows, CURRENT, day, "death")
     state.pending_month[:, rows] = 0
+    _end_complaints(life, rows, day)
     state.mode[rows] = CLOSED
     state.mode_month[rows] = month.number
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,9 @@ CUSTOMER, BANK, THIRD_PARTY = range(3)
 STATUSES = ("active", "dormant", "closed", "matured")
 CLOSURE_REASONS = ("matured", "customer_request", "bank_decision", "death", "other")
 
+_COUNTER = CHANNELS.index("counter")
+#: Hour at which counters close.
+_COUNTER_CLOSES = 17.0
 _IS_AUM = np.isin(np.arange(PRODUCT_COUNT), AUM_PRODUCTS)
 
 Days = IntegerArray | int
@@ -79,6 +83,8 @@ class Ledger:
         self.state = state
         self.month = month
         self.average_aum: FloatArray = state.aum().astype(float)
+        #: Day on which a customer closed the demand account this month; 0 for the others.
+        self.closing_day: IntegerArray = np.zeros(len(state), np.int64)
 
     def post(self, posting: Posting, rows: IntegerArray, product: int, amount: IntegerArray, day: Days) -> None:
         """Book an amount on one account of each row.
@@ -112,8 +118,10 @@ class Ledger:
 
     def close(self, rows: IntegerArray, product: int, day: Days, reason: str) -> None:
         """Close an account of each row; its balance must be zero."""
-        del day, reason
+        del reason
         self.state.is_open[product, rows] = False
+        if product == CURRENT:
+            self.closing_day[rows] = self.month.first_day + np.asarray(day)
 
     def change_account(self, rows: IntegerArray, product: int, day: Days) -> None:
         """Note that an account's attributes changed."""
@@ -126,6 +134,9 @@ class Ledger:
 
     def complain(self, rows: IntegerArray, day: Days, is_answer: bool) -> None:
         """Note that a complaint is made, or answered."""
+
+    def assign(self, rows: IntegerArray, until: IntegerArray | int, reason: int, updated: IntegerArray) -> None:
+        """Note that the managers who stand in the state begin (`until` is 0) or end to look after customers."""
 
 
 @dataclass
@@ -164,15 +175,19 @@ class RecordingLedger(Ledger):
         As for `Ledger`.
     seed
         The bank's seed, for the clock times of postings.
+    products
+        Those whose postings are kept; by default all are.
     """
 
-    def __init__(self, state: State, month: Month, seed: int) -> None:
+    def __init__(self, state: State, month: Month, seed: int, products: Collection[int] | None = None) -> None:
         super().__init__(state, month)
+        self._products = range(PRODUCT_COUNT) if products is None else products
         self._clock = Draws(seed, "clock", state.people.number, month.number)
         self.opening_balance = state.balance.copy()
         self.postings = Columns()
         self.accounts = Columns()
         self.customers = Columns()
+        self.assignments = Columns()
         # A month without complaints has a file too, with no row in it.
         self.complaints = Columns()
         none = np.empty(0, np.int64)
@@ -181,6 +196,8 @@ class RecordingLedger(Ledger):
     def post(self, posting: Posting, rows: IntegerArray, product: int, amount: IntegerArray, day: Days) -> None:
         """Book an amount on one account of each row, and keep it. See `Ledger.post`."""
         super().post(posting, rows, product, amount, day)
+        if product not in self._products:
+            return
         booked = np.flatnonzero(amount)
         if len(booked) == 0:
             return
@@ -188,7 +205,11 @@ class RecordingLedger(Ledger):
         within: FloatArray | float = 0.0
         if posting.spread:
             within = self._clock.uniform(posting.tag, kept, _pick(posting.counter, booked))
-        second = np.asarray((posting.hour + posting.spread * within) * 3600).astype(np.int64)
+        channel = _pick(_codes(CHANNELS, posting.channel, rows), booked)
+        # What the day leaves time for on a phone is done at a counter before it closes.
+        before_closing = max(min(posting.spread, _COUNTER_CLOSES - posting.hour), 0.0)
+        spread = np.where(channel == _COUNTER, before_closing, posting.spread)
+        second = np.asarray((posting.hour + spread * within) * 3600).astype(np.int64)
         self.postings.add(
             len(booked),
             row=kept,
@@ -197,7 +218,7 @@ class RecordingLedger(Ledger):
             amount=amount[booked],
             second=_pick(np.asarray(day, np.int64), booked) * 86_400 + second,
             kind=KINDS.index(posting.kind),
-            channel=_pick(_codes(CHANNELS, posting.channel, rows), booked),
+            channel=channel,
             by=posting.by,
             counterparty=_pick(_codes(COUNTERPARTIES, posting.counterparty, rows), booked),
         )
@@ -260,6 +281,34 @@ class RecordingLedger(Ledger):
                 answer_day=self.month.first_day + np.asarray(day, np.int64) if is_answer else 0,
                 is_slow=self.state.is_complaint_slow[rows],
             )
+
+    def complaints_made(self) -> dict[str, npt.NDArray[Any]]:
+        """All versions of complaints, but for what would be made after a customer's last account was closed.
+
+        Complaints of a month are made before it is known who closes in it; what would be answered later is by then.
+        """
+        versions = self.complaints.collected()
+        closed = self.closing_day[versions["row"]]
+        versions["answer_day"] = np.where(
+            closed > 0, np.minimum(versions["answer_day"], closed), versions["answer_day"]
+        )
+        made = (closed == 0) | (versions["opened_day"] <= closed)
+        return {name: values[made] for name, values in versions.items()}
+
+    def assign(self, rows: IntegerArray, until: IntegerArray | int, reason: int, updated: IntegerArray) -> None:
+        """Keep a version of assignments."""
+        state = self.state
+        self.assignments.add(
+            len(rows),
+            row=rows,
+            place=state.manager_place[rows],
+            holder=state.manager_holder[rows],
+            since=state.manager_since[rows],
+            agreed=state.manager_agreed[rows],
+            until=until,
+            reason=reason,
+            updated=updated,
+        )
 
 
 def is_salary_paid(state: State, product: int, rows: IntegerArray) -> npt.NDArray[np.bool_]:

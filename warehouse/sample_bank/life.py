@@ -8,6 +8,7 @@ import numpy as np
 
 from warehouse.sample_bank.borrowing import pay_loans, use_cards
 from warehouse.sample_bank.dates import Month
+from warehouse.sample_bank.employees import Staff
 from warehouse.sample_bank.income import earn
 from warehouse.sample_bank.leaving import (
     Decisions,
@@ -25,6 +26,7 @@ from warehouse.sample_bank.market_rates import Market
 from warehouse.sample_bank.month_of_life import MonthOfLife
 from warehouse.sample_bank.parameters import Parameters
 from warehouse.sample_bank.random_numbers import IntegerArray
+from warehouse.sample_bank.relationships import look_after
 from warehouse.sample_bank.saving import book_for_the_bank, dress_windows, meet_maturities, open_products, sweep
 from warehouse.sample_bank.spending import celebrate, make_large_purchases, spend
 from warehouse.sample_bank.state import State
@@ -45,7 +47,7 @@ class MonthRecord:
 
 
 def live_through(
-    state: State, month: Month, *, seed: int, market: Market, parameters: Parameters, ledger: Ledger
+    state: State, month: Month, *, seed: int, market: Market, staff: Staff, parameters: Parameters, ledger: Ledger
 ) -> MonthRecord:
     """Step a state through one month.
 
@@ -57,7 +59,7 @@ def live_through(
         The month to live through; the state must stand at the end of the month before.
     seed
         Seed of the draws: the bank's own, or another one for a possible future.
-    market, parameters
+    market, staff, parameters
         Of the bank.
     ledger
         Takes the bookings; its state must be `state`.
@@ -88,6 +90,7 @@ def live_through(
     sweep(life)
     book_for_the_bank(life)
     settle_estates(life)
+    look_after(ledger, staff, seed, parameters)
     _remember(life)
     return MonthRecord(decisions, deceased, purchases, dressed, matured)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from warehouse.sample_bank.further_parameters import FurtherParameters
+
 # Products: the position in this list is the position in every per-product array.
 CURRENT, TERM_3M, TERM_1Y, TERM_3Y, CASH_WEALTH, WEALTH_180, FUND_MIXED, FUND_BOND = range(8)
 INSURANCE, GOLD, CREDIT_CARD, MORTGAGE, CONSUMER_LOAN, BUSINESS_LOAN, PAYROLL, MERCHANT_QR = range(8, 16)
@@ -73,6 +75,8 @@ MATURING_PRODUCTS = (TERM_3M, TERM_1Y, TERM_3Y, WEALTH_180)
 LIQUID_PRODUCTS = (CASH_WEALTH, FUND_BOND, FUND_MIXED, GOLD)
 LOAN_PRODUCTS = (MORTGAGE, CONSUMER_LOAN, BUSINESS_LOAN)
 SERVICE_PRODUCTS = (PAYROLL, MERCHANT_QR)
+#: Products that need full legal capacity (the Civil Code, article 17: at 18): credit, and taking payments for a trade.
+ADULT_PRODUCTS = (CREDIT_CARD, *LOAN_PRODUCTS, MERCHANT_QR)
 #: Products whose rate a customer can compare with that of other banks.
 RATED_PRODUCTS = (*MATURING_PRODUCTS, CASH_WEALTH)
 #: Demand interest per year, paid on the 20th of the last month of a quarter: the posted rate of late 2023.
@@ -240,6 +244,9 @@ class Hazard:
     salary_moved: float = 1.8
     #: Share of what leaves that goes to wallets and money funds, smoothed over some 4 months (0 to 1; x 4 from 0 to 1).
     wallet_outflow: float = 1.4
+    #: Another manager took over in the last 3 months. Loyalty that is owed to a person goes with him (Palmatier, Scheer
+    #: and Steenkamp 2007); how much is assumed: less than a grievance, odds x 2.
+    manager_change: float = 0.7
     #: ln(1 + years with the bank): habit; two thirds of newcomers' hazard after 3 years.
     tenure: float = -0.30
     #: Each product beside the demand account raises the cost of switching (x 0.74).
@@ -254,6 +261,8 @@ class Parameters:
     """The remaining numbers. Probabilities are per month unless said otherwise; `reason` is in the comments."""
 
     hazard: Hazard = field(default_factory=Hazard)
+    #: Of the tables that look on and change no life: `further_parameters`.
+    further: FurtherParameters = field(default_factory=FurtherParameters)
 
     # Joining and tenure.
     #: Newcomers per month as a share of the customers at the start: about 7 % a year, slow growth over attrition.

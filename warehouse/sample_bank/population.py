@@ -8,9 +8,10 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from warehouse.sample_bank.affinities import age_band, draw_wants
-from warehouse.sample_bank.branches import SUB_BRANCHES
+from warehouse.sample_bank.branches import BRANCH_OPENED, SUB_BRANCHES
 from warehouse.sample_bank.dates import Month
 from warehouse.sample_bank.parameters import (
+    ADULT_PRODUCTS,
     AFFINITIES,
     AUM_PRODUCTS,
     CURRENT,
@@ -114,16 +115,20 @@ def _opening_months(
     start: int,
     draws: Draws,
     parameters: Parameters,
+    *,
+    comes_of_age: IntegerArray,
 ) -> tuple[IntegerArray, FloatArray]:
     """Month in which each wanted product is opened; for those held at the start, the point between joining and start.
 
     Whether a product is already held does not depend on which, so that the lift of two wants is the lift of two
-    holdings. A consequent that comes in order waits for its antecedent.
+    holdings. Only minors have no credit and take no payments for a trade: they wait for the month after their
+    eighteenth birthday. A consequent that comes in order waits for its antecedent.
     """
     size = wants.shape[1]
     is_newcomer = joined_month > 0
     months = np.full((PRODUCT_COUNT, size), NEVER, np.int64)
     fractions = np.zeros((PRODUCT_COUNT, size))
+    adult_month = comes_of_age.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) + 1970 * 12 + 1
     for product in range(PRODUCT_COUNT):
         position = draws.uniform(f"opening {product}")
         late = (position - parameters.held_at_start) / (1 - parameters.held_at_start)
@@ -137,6 +142,9 @@ def _opening_months(
         month = np.where(is_newcomer, of_new, of_old)
         if product == CURRENT:
             month = joined_month.copy()
+        if product in ADULT_PRODUCTS:
+            # Who comes of age before the window may hold it when it opens: not since before that birthday.
+            month = np.where(comes_of_age >= Month(start).first_day, np.maximum(month, adult_month), month)
         months[product] = np.where(wants[product], month, NEVER)
         fractions[product] = 0.0 if product == CURRENT else draws.uniform(f"opened at {product}")
     for link in AFFINITIES:
@@ -154,6 +162,62 @@ def _opening_months(
     return months, fractions
 
 
+def _joined_and_born(
+    numbers: IntegerArray,
+    start: int,
+    seed: int,
+    parameters: Parameters,
+) -> tuple[IntegerArray, IntegerArray, FloatArray, IntegerArray, IntegerArray]:
+    """Group, branch, age in years, day of joining and day of birth of each life."""
+    draws = Draws(seed, "population", numbers)
+    shares = np.cumsum([group.share for group in GROUPS])
+    group = np.searchsorted(shares[:-1], draws.uniform("group"), side="right").astype(np.int64)
+    branch = np.array(SUB_BRANCHES)[draws.integer("branch", len(SUB_BRANCHES))]
+    joined_month = joining_month(numbers, start, seed, parameters)
+    is_newcomer = joined_month > 0
+    first_day = Month(start).first_day
+    join_day_of_month = draws.integer("join day", 27)
+    month_days = {month: Month(month).first_day for month in np.unique(joined_month[is_newcomer]).tolist()}
+    known = np.array(sorted(month_days), np.int64)
+    firsts = np.array([month_days[month] for month in known.tolist()], np.int64)
+    newcomer_day = firsts[np.searchsorted(known, joined_month[is_newcomer])] + join_day_of_month[is_newcomer]
+
+    age = _ages(group, draws)
+    # Tenure: exponential, cut where the customer would have been younger than 16.
+    longest = np.minimum(np.maximum(age - 16, 0.3), parameters.longest_tenure_years)
+    cut = -np.expm1(-longest / parameters.mean_tenure_years)
+    tenure = -parameters.mean_tenure_years * np.log1p(-draws.uniform("tenure") * cut)
+    joined_day = first_day - 1 - np.floor(tenure * _DAYS_PER_YEAR).astype(np.int64)
+    # Nobody is older with the bank than the branch; that binds only where a window starts long ago.
+    joined_day = np.maximum(joined_day, BRANCH_OPENED[branch])
+    joined_day[is_newcomer] = newcomer_day
+    reference = np.where(is_newcomer, joined_day, first_day)
+    born_day = reference - np.floor(age * _DAYS_PER_YEAR).astype(np.int64)
+    return group, branch, age, joined_day, born_day
+
+
+def joining_day(numbers: IntegerArray, start: int, seed: int, parameters: Parameters) -> IntegerArray:
+    """Day on which each life joins the bank, as days since 1970-01-01."""
+    return _joined_and_born(numbers, start, seed, parameters)[3]
+
+
+def eighteenth_birthday(born_day: IntegerArray) -> IntegerArray:
+    """Day on which each comes of age; who was born on 29 February does so on 1 March.
+
+    Examples
+    --------
+    >>> born = np.array(["2004-02-29", "2006-07-05"], "datetime64[D]").astype(np.int64)
+    >>> eighteenth_birthday(born).astype("datetime64[D]").astype(str).tolist()
+    ['2022-03-01', '2024-07-05']
+    """
+    born = born_day.astype("datetime64[D]")
+    month = born.astype("datetime64[M]")
+    day: IntegerArray = ((month + 18 * 12).astype("datetime64[D]") + (born - month.astype("datetime64[D]"))).astype(
+        np.int64
+    )
+    return day
+
+
 def draw_population(numbers: IntegerArray, start: int, seed: int, parameters: Parameters) -> Population:
     """Draw everything that does not change about given customers.
 
@@ -169,29 +233,11 @@ def draw_population(numbers: IntegerArray, start: int, seed: int, parameters: Pa
         The bank's parameters.
     """
     draws = Draws(seed, "population", numbers)
-    shares = np.cumsum([group.share for group in GROUPS])
-    group = np.searchsorted(shares[:-1], draws.uniform("group"), side="right").astype(np.int64)
+    group, branch, age, joined_day, born_day = _joined_and_born(numbers, start, seed, parameters)
+    band = age_band(age)
     loyalty = draws.normal("loyalty")
-
     joined_month = joining_month(numbers, start, seed, parameters)
     is_newcomer = joined_month > 0
-    first_day = Month(start).first_day
-    join_day_of_month = draws.integer("join day", 27)
-    month_days = {month: Month(month).first_day for month in np.unique(joined_month[is_newcomer]).tolist()}
-    known = np.array(sorted(month_days), np.int64)
-    firsts = np.array([month_days[month] for month in known.tolist()], np.int64)
-    newcomer_day = firsts[np.searchsorted(known, joined_month[is_newcomer])] + join_day_of_month[is_newcomer]
-
-    age = _ages(group, draws)
-    band = age_band(age)
-    # Tenure: exponential, cut where the customer would have been younger than 16.
-    longest = np.minimum(np.maximum(age - 16, 0.3), parameters.longest_tenure_years)
-    cut = -np.expm1(-longest / parameters.mean_tenure_years)
-    tenure = -parameters.mean_tenure_years * np.log1p(-draws.uniform("tenure") * cut)
-    joined_day = first_day - 1 - np.floor(tenure * _DAYS_PER_YEAR).astype(np.int64)
-    joined_day[is_newcomer] = newcomer_day
-    reference = np.where(is_newcomer, joined_day, first_day)
-    born_day = reference - np.floor(age * _DAYS_PER_YEAR).astype(np.int64)
 
     income_median = _of_group([entry.income[0] for entry in GROUPS], group)
     income_sigma = _of_group([entry.income[1] for entry in GROUPS], group)
@@ -212,7 +258,9 @@ def draw_population(numbers: IntegerArray, start: int, seed: int, parameters: Pa
     counter_share = 1 / (1 + np.exp(-(np.log(counter / (1 - counter)) + 0.7 * draws.normal("counter"))))
 
     wants = draw_wants(group, band, draws)
-    opening_month, opening_fraction = _opening_months(wants, joined_month, start, draws, parameters)
+    opening_month, opening_fraction = _opening_months(
+        wants, joined_month, start, draws, parameters, comes_of_age=eighteenth_birthday(born_day)
+    )
 
     weight = np.zeros((PRODUCT_COUNT, len(numbers)))
     for product in AUM_PRODUCTS:
@@ -249,7 +297,7 @@ def draw_population(numbers: IntegerArray, start: int, seed: int, parameters: Pa
         counter_share=counter_share,
         web_share=web,
         salary_day=salary_days[draws.integer("salary day", len(salary_days))],
-        branch=np.array(SUB_BRANCHES)[draws.integer("branch", len(SUB_BRANCHES))],
+        branch=branch,
         is_asleep_at_start=draws.happens("asleep", parameters.asleep_at_start) & ~is_newcomer,
         wants=wants,
         opening_month=opening_month,

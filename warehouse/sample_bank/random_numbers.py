@@ -132,6 +132,25 @@ class Draws:
         return count
 
 
+def keyed_bijection(seed: int, name: str, numbers: npt.ArrayLike) -> IntegerArray:
+    """Numbers below 2**32 in a secret order: no two become one, and nothing shows which stood beside which.
+
+    A Feistel network of eight rounds over two halves of 16 bits, each round keyed by seed and name.
+
+    Examples
+    --------
+    >>> shuffled = keyed_bijection(1, "cards", np.arange(1000))
+    >>> len(np.unique(shuffled)), bool((np.diff(shuffled) > 0).all())
+    (1000, False)
+    """
+    values = np.asarray(numbers).astype(np.uint64)
+    low = np.uint64(0xFFFF)
+    left, right = values >> np.uint64(16), values & low
+    for step in range(8):
+        left, right = right, left ^ (_mix(right * _GOLDEN + _word(f"{seed}/{name}/{step}")) & low)
+    return ((left << np.uint64(16)) | right).astype(np.int64)
+
+
 def stable_seed(seed: int, *names: object) -> int:
     """A further seed for a purpose, e.g. one of many futures: a hash of the seed and the names."""
     return int(_word("/".join(str(name) for name in (seed, *names)))) >> 1

@@ -39,13 +39,13 @@ from warehouse.sample_bank.state import (
 
 
 def meet_maturities(life: MonthOfLife) -> dict[str, IntegerArray]:
-    """Deposits and wealth products that mature: paid out, and bought again at once, later, or after a visit elsewhere.
+    """What matures (deposits, wealth, insurance): paid out, and bought again at once, later, or after a stay elsewhere.
 
     Returns the positions of customers by what they did.
     """
     state, people, month, parameters = life.state, life.people, life.month, life.parameters
     outcomes: dict[str, list[IntegerArray]] = {"at_once": [], "parked": [], "elsewhere": []}
-    for product in MATURING_PRODUCTS:
+    for product in (*MATURING_PRODUCTS, INSURANCE):
         rows = np.flatnonzero(
             state.is_open[product]
             & (state.matures_day[product] <= month.last_day)
@@ -54,7 +54,8 @@ def meet_maturities(life: MonthOfLife) -> dict[str, IntegerArray]:
         if len(rows) == 0:
             continue
         day = np.maximum(state.matures_day[product, rows] - month.first_day, 0)
-        term = PRODUCTS[product].term_days or 1
+        # Insurance is credited every year: what is left is the last one.
+        term = 365 if product == INSURANCE else PRODUCTS[product].term_days or 1
         interest = np.rint(state.balance[product, rows] * state.rate[product, rows] * term / 365).astype(np.int64)
         life.ledger.post(Posting(f"yield {product}", "interest", hour=0.5), rows, product, interest, day)
         proceeds = state.balance[product, rows].copy()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 
 from warehouse.errors import UserError
 from warehouse.sample_bank.dates import FIRST_YEAR, LAST_YEAR, Month, day_number, month_number
+from warehouse.sample_bank.employees import Staff, staff_of
 from warehouse.sample_bank.ledger import Ledger, RecordingLedger
 from warehouse.sample_bank.life import MonthRecord, live_through
 from warehouse.sample_bank.market_rates import Market
 from warehouse.sample_bank.parameters import DEFAULT_PARAMETERS, Parameters
 from warehouse.sample_bank.population import draw_population, life_numbers
+from warehouse.sample_bank.relationships import open_relationships
 from warehouse.sample_bank.state import State, opening_state
 
 #: Customers that are stepped together: large enough for numpy, small enough that a month's rows fit in memory.
@@ -125,6 +127,16 @@ class Simulation:
             )
             for position in range(0, len(numbers), BLOCK_CUSTOMERS)
         ]
+        # The staff is that of the whole bank, whichever slice of the customers is lived.
+        whole = settings.customers
+        largest = life_numbers(
+            whole - 1, whole, start, start + settings.months, seed=settings.seed, parameters=settings.parameters
+        )
+        self.staff = staff_of(settings.seed, int(largest[0]), settings.parameters)
+        for block in self.blocks:
+            open_relationships(
+                block, settings.first_month.first_day - 1, self.staff, settings.seed, settings.parameters
+            )
 
     def step(self, block: State, month: Month, ledger: Ledger) -> MonthRecord:
         """Live one block through a month."""
@@ -134,14 +146,25 @@ class Simulation:
             month,
             seed=settings.seed,
             market=self.market,
+            staff=self.staff,
             parameters=settings.parameters,
             ledger=ledger,
         )
 
-    def live(self, month: Month) -> Iterator[tuple[State, RecordingLedger, MonthRecord]]:
-        """Live all blocks through a month, one after the other, with everything recorded."""
+    def live(
+        self, month: Month, products: Collection[int] | None = None
+    ) -> Iterator[tuple[State, RecordingLedger, MonthRecord]]:
+        """Live all blocks through a month, one after the other, with everything recorded.
+
+        Parameters
+        ----------
+        month
+            The month.
+        products
+            Those whose postings are recorded; by default all are.
+        """
         for block in self.blocks:
-            ledger = RecordingLedger(block, month, self.settings.seed)
+            ledger = RecordingLedger(block, month, self.settings.seed, products)
             record = self.step(block, month, ledger)
             yield block, ledger, record
 
@@ -158,6 +181,7 @@ class BankAt:
     settings: BankSettings
     month: Month
     market: Market
+    staff: Staff
     blocks: list[State]
 
 
@@ -189,4 +213,4 @@ def state_at(as_of: date, settings: BankSettings) -> BankAt:
     simulation = Simulation(settings)
     for number in range(first, following):
         simulation.skip(Month(number))
-    return BankAt(settings, Month(following - 1), simulation.market, simulation.blocks)
+    return BankAt(settings, Month(following - 1), simulation.market, simulation.staff, simulation.blocks)

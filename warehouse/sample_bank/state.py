@@ -11,6 +11,7 @@ import numpy.typing as npt
 from warehouse.sample_bank.dates import Month
 from warehouse.sample_bank.market_rates import Market
 from warehouse.sample_bank.parameters import (
+    ADULT_PRODUCTS,
     AUM_PRODUCTS,
     BUSINESS_LOAN,
     CASH_WEALTH,
@@ -26,7 +27,7 @@ from warehouse.sample_bank.parameters import (
     PRODUCT_COUNT,
     PRODUCTS,
 )
-from warehouse.sample_bank.population import HELD_AT_START, Population
+from warehouse.sample_bank.population import HELD_AT_START, Population, eighteenth_birthday
 from warehouse.sample_bank.random_numbers import BooleanArray, Draws, FloatArray, IntegerArray
 
 # Modes of a customer's life with the bank.
@@ -76,6 +77,13 @@ class State:
     last_act_day: IntegerArray
     average_aum: FloatArray
     aum_before: IntegerArray
+    #: Who looks after a customer: place (-1 for nobody) and holder of `Staff`, since when, agreed by the customer when.
+    manager_place: IntegerArray
+    manager_holder: IntegerArray
+    manager_since: IntegerArray
+    manager_agreed: IntegerArray
+    #: Day on which another manager took over.
+    manager_changed_day: IntegerArray
 
     def __len__(self) -> int:
         return len(self.mode)
@@ -232,6 +240,11 @@ def opening_state(people: Population, start: int, seed: int, market: Market) -> 
         last_act_day=np.where(is_old, eve - draws.integer("last act", 30), 0),
         average_aum=np.zeros((REMEMBERED_MONTHS, size)),
         aum_before=zeros(),
+        manager_place=np.full(size, -1, np.int64),
+        manager_holder=zeros(),
+        manager_since=zeros(),
+        manager_agreed=zeros(),
+        manager_changed_day=zeros(),
     )
     # The demand account comes with the customer; who is asleep holds nothing beside it but small change.
     state.is_open[CURRENT] = is_old
@@ -250,6 +263,8 @@ def opening_state(people: Population, start: int, seed: int, market: Market) -> 
         joined = people.joined_day[rows]
         share = people.opening_fraction[product, rows]
         opened = joined + np.floor(share * (eve - joined)).astype(np.int64)
+        if product in ADULT_PRODUCTS:
+            opened = np.maximum(opened, eighteenth_birthday(people.born_day[rows]))
         if product in AUM_PRODUCTS:
             state.balance[product, rows] = people.amount[product, rows]
             state.contract_amount[product, rows] = people.amount[product, rows] if product != CURRENT else 0
@@ -267,7 +282,11 @@ def opening_state(people: Population, start: int, seed: int, market: Market) -> 
         if product == CASH_WEALTH:
             state.rate[product, rows] = personal_rate(product, market.own(product, start - 1), rows, draws)
         if product == INSURANCE:
-            state.matures_day[product, rows] = state.opened_day[product, rows] + (PRODUCTS[product].term_days or 0)
+            # Inside the present term, as deposits: bought again whenever it matured.
+            term = PRODUCTS[product].term_days or 1
+            state.opened_day[product, rows] = eve - (eve - opened) % term
+            state.matures_day[product, rows] = state.opened_day[product, rows] + term
+            state.sequence[product, rows] = 1 + (eve - opened) // term
             state.rate[product, rows] = 0.025
     state.balance[CURRENT, asleep] = np.floor(
         np.exp(np.log(8_000) + 1.5 * draws.normal("asleep", np.flatnonzero(asleep)))

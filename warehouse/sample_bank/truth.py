@@ -20,6 +20,7 @@ from warehouse.sample_bank.columns import booleans, dates, strings
 from warehouse.sample_bank.customers import customer_ids
 from warehouse.sample_bank.dates import Month
 from warehouse.sample_bank.files import TableFiles
+from warehouse.sample_bank.further_tables import planted
 from warehouse.sample_bank.leaving import DRIVERS
 from warehouse.sample_bank.life import MonthRecord
 from warehouse.sample_bank.parameters import (
@@ -96,13 +97,14 @@ class TruthFiles:
     def __init__(self, folder: Path, simulation: Simulation) -> None:
         self._folder = folder
         self._simulation = simulation
-        self._files = TableFiles(folder, ("parquet",))
+        #: Takes what the further tables tell of their own truth.
+        self.files = TableFiles(folder, ("parquet",))
 
     def write_opening(self, block: State) -> None:
         """Write who the customers of a block are and what they want."""
         people = block.people
         joined = people.joined_day
-        self._files.write(
+        self.files.write(
             "groups",
             "groups",
             pa.table(
@@ -122,16 +124,20 @@ class TruthFiles:
             ),
         )
         row, product = np.nonzero(people.wants.T)
-        month = people.opening_month[product, row]
-        self._files.write(
+        # What is open, not what was planned: the sleeping hold no more than an account, and some borrowers are between
+        # two loans. What is neither open nor opens is not opened.
+        planned, resumed = people.opening_month[product, row], block.pending_month[product, row]
+        is_open = block.is_open[product, row]
+        opens = np.where(planned != HELD_AT_START, planned, resumed)
+        self.files.write(
             "wants",
             "wants",
             pa.table(
                 {
                     "source_customer_id": customer_ids(people.number[row]),
                     "product_code": strings(PRODUCT_CODES, product),
-                    "is_held_at_start": booleans(month == HELD_AT_START),
-                    "opens_in": dates(_first_days(month), month != HELD_AT_START),
+                    "is_held_at_start": booleans(is_open),
+                    "opens_in": dates(_first_days(opens), ~is_open & (opens > 0)),
                 }
             ),
         )
@@ -142,7 +148,7 @@ class TruthFiles:
         self, block: State, rows: IntegerArray, kinds: IntegerArray, month: Month, lasts: IntegerArray | int
     ) -> None:
         ends = month.number + np.broadcast_to(np.asarray(lasts), rows.shape)
-        self._files.write(
+        self.files.write(
             "departures",
             "departures",
             pa.table(
@@ -165,7 +171,7 @@ class TruthFiles:
         }
         for name in DRIVERS:
             columns[name] = pa.array(record.decisions.drivers[name])
-        self._files.write("hazards", "hazards", pa.table(columns))
+        self.files.write("hazards", "hazards", pa.table(columns))
 
         at_once = block.mode[record.decisions.leavers] == CLOSED
         # Closure ends at once or a month later, a drain two months after it began, falling asleep at once.
@@ -181,7 +187,7 @@ class TruthFiles:
         ]
         rows = np.concatenate([rows for rows, _ in events])
         kinds = np.concatenate([np.full(len(rows), kind) for rows, kind in events])
-        self._files.write(
+        self.files.write(
             "confounders",
             "confounders",
             pa.table(
@@ -195,7 +201,7 @@ class TruthFiles:
 
     def write_end(self) -> None:
         """Write what does not depend on customers: the lifts and all parameters."""
-        self._files.write("affinities", "affinities", affinities_table())
+        self.files.write("affinities", "affinities", affinities_table())
         settings = self._simulation.settings
         parameters = {
             "settings": {
@@ -215,13 +221,14 @@ class TruthFiles:
                 for link in AFFINITIES
             ],
             "parameters": asdict(settings.parameters),
+            **planted(settings),
         }
         text = json.dumps(parameters, indent=2, ensure_ascii=False)
         (self._folder / "parameters.json").write_text(text + "\n", encoding="utf-8")
 
     def close(self) -> None:
         """Close all files."""
-        self._files.close()
+        self.files.close()
 
 
 def _by_code(values: Mapping[int, object]) -> dict[str, object]:

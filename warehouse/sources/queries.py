@@ -6,12 +6,13 @@ expressions are parsed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass
 
 import duckdb
 
-from warehouse.contract.model import Column, Table
+from warehouse.contract.model import Column, Table, load_contract
 from warehouse.sources.expressions import parse_expression
 from warehouse.sources.specification import (
     CodeTranslation,
@@ -133,6 +134,46 @@ def values_with_defaults(mapping: Mapping, table: Table, select: SelectSpec) -> 
             # The other half of the pair: absent where the customer is.
             values["customer_source_system"] = f"case when ({customer}) is not null then {system} end"
     return values
+
+
+@dataclass(frozen=True)
+class NamedId:
+    """How a row of a source names a customer or an account: expressions over its landed columns."""
+
+    kind: str
+    system: str
+    identity: str
+
+
+def named_ids(connection: duckdb.DuckDBPyConnection, mapping: Mapping, source: SourceSpec) -> tuple[NamedId, ...]:
+    """Customers and accounts that a row of a source names by itself, as the mapping reads them.
+
+    What it names only through a lookup, or a code table, is known at registration.
+    """
+    found = []
+    for table, select in selects_of(mapping, source):
+        values = values_with_defaults(mapping, table, select)
+        lookups = {lookup.name.lower() for lookup in select.lookups}
+        customer = "customer_source_system" if table.column("customer_source_system") else "source_system"
+        for kind, system, identity in (
+            ("customer", values.get(customer), values.get("source_customer_id")),
+            ("account", values.get("source_system"), values.get("account_id")),
+        ):
+            if not isinstance(system, str) or not isinstance(identity, str):
+                continue
+            read = [ref for text in (system, identity) for ref in parse_expression(connection, text).references]
+            if not any(len(ref) > 1 and ref[0].lower() in lookups for ref in read):
+                found.append(NamedId(kind, system, identity))
+    return tuple(dict.fromkeys(found))
+
+
+def selects_of(mapping: Mapping, source: SourceSpec) -> Iterator[tuple[Table, SelectSpec]]:
+    """Selects that a source drives, with the contract tables they fill."""
+    tables = load_contract().tables
+    for name, spec in mapping.tables.items():
+        for select in spec.selects:
+            if select.source == source.name:
+                yield tables[name], select
 
 
 def record_relation(

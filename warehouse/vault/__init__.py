@@ -11,10 +11,11 @@ from warehouse.vault.keys import (
     KeyRing,
     VaultKeys,
     begin_rotation,
+    held_keys,
     keys_path,
     load_keys,
 )
-from warehouse.vault.reading import ClearValue, read_clear, status
+from warehouse.vault.reading import ClearValue, check_files, read_clear, status
 from warehouse.vault.sealed import Sealer, sealed_path
 from warehouse.vault.tokens import (
     BLANKS,
@@ -35,6 +36,8 @@ __all__ = [
     "Sealer",
     "VaultKeys",
     "begin_rotation",
+    "check_files",
+    "held_keys",
     "key_id",
     "keys_path",
     "load_keys",

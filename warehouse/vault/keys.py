@@ -11,7 +11,8 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,15 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from warehouse.errors import UserError
-from warehouse.vault.files import locked, move, write_bytes, write_json, write_parquet
+from warehouse.vault.files import locked, move, spill_folder, sweep_spill, write_bytes, write_json
+from warehouse.vault.manifests import Manifests
 from warehouse.vault.tokens import key_id
 
 KEY_VARIABLE = "MAINBANK_VAULT_KEY"
 NEW_KEY_VARIABLE = "MAINBANK_VAULT_KEY_NEW"
 KEY_BYTES = 32
 NONCE_BYTES = 12
+_TAG_BYTES = 16
 #: What homes had before clear values were encrypted: the key of tokens, beside clear values.
 OLD_KEY_FILE = "key"
 MASTER_FILE = "master.key"
@@ -101,14 +104,73 @@ def load_keys(vault_root: Path, *, may_create: bool = True) -> VaultKeys:
     UserError
         If a key is missing, malformed, not the one the vault was sealed with, or can be read by others.
     """
+    if not may_create:
+        require_vault(vault_root)
     vault_root.mkdir(parents=True, exist_ok=True)
     vault_root.chmod(0o700)
-    unsettled = [vault_root / name for name in (ROTATION_FILE, NEW_MASTER_FILE)]
-    is_settled = not any(path.exists() for path in unsettled) and not any(vault_root.glob(".*.tmp"))
-    if is_settled and (vault_root / TOKEN_FILE).exists():
-        return _load(vault_root, may_create=may_create)
+    if _is_settled(vault_root) and not any(vault_root.glob(".*.tmp")):
+        return _open(vault_root, may_create=False)
     with locked(vault_root, exclusively=True):
         return _load(vault_root, may_create=may_create)
+
+
+@contextmanager
+def held_keys(vault_root: Path, *, exclusively: bool = False, may_create: bool = False) -> Iterator[VaultKeys]:
+    """The keys of the installation while the vault is held: nobody can exchange them meanwhile.
+
+    Spill that killed processes left is removed first.
+
+    Parameters
+    ----------
+    vault_root
+        The folder `vault` of the installation.
+    exclusively
+        Whether nobody else may land or read meanwhile.
+    may_create
+        As for `load_keys`.
+
+    Raises
+    ------
+    UserError
+        As of `load_keys`, or if another process holds the vault in a way that does not go together.
+    """
+    load_keys(vault_root, may_create=may_create)
+    sweep_spill(vault_root)
+    with locked(vault_root, exclusively=exclusively):
+        if exclusively:
+            yield _load(vault_root, may_create=False)
+            return
+        # Asked again: before the lock was held, another process may have exchanged the master key, or died of it.
+        if not _is_settled(vault_root):
+            raise UserError(
+                "another process was exchanging the vault's master key and did not end",
+                where=str(vault_root / ROTATION_FILE),
+                next_step="run again: the exchange is completed first",
+            )
+        yield _open(vault_root, may_create=False)
+
+
+def require_vault(vault_root: Path) -> None:
+    """Refuse a home without a vault, and make none.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder.
+    """
+    if not vault_root.is_dir():
+        raise UserError(
+            "there is no vault in this home",
+            where=str(vault_root),
+            found="no folder",
+            valid="a home something was landed in",
+            next_step="correct MAINBANK_HOME, or land something first: mainbank run",
+        )
+
+
+def _is_settled(vault_root: Path) -> bool:
+    unsettled = any((vault_root / name).exists() for name in (ROTATION_FILE, NEW_MASTER_FILE))
+    return not unsettled and (vault_root / TOKEN_FILE).exists()
 
 
 def _load(vault_root: Path, *, may_create: bool) -> VaultKeys:
@@ -119,6 +181,10 @@ def _load(vault_root: Path, *, may_create: bool) -> VaultKeys:
     else:
         # Written and never stated: nothing is wrapped by it.
         (vault_root / NEW_MASTER_FILE).unlink(missing_ok=True)
+    return _open(vault_root, may_create=may_create)
+
+
+def _open(vault_root: Path, *, may_create: bool) -> VaultKeys:
     token_file = vault_root / TOKEN_FILE
     is_sealed = token_file.exists() or bool(key_files(vault_root))
     if not is_sealed and (vault_root / OLD_KEY_FILE).exists():
@@ -261,6 +327,8 @@ def seal(cipher: AESGCM, content: bytes, bound_to: bytes) -> bytes:
 
 def unseal(cipher: AESGCM, sealed: bytes, bound_to: bytes) -> bytes:
     """The content of `seal`; raises `InvalidTag`."""
+    if len(sealed) < NONCE_BYTES + _TAG_BYTES:
+        raise InvalidTag
     return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
 
 
@@ -288,6 +356,8 @@ class KeyRing:
         self._root = vault_root
         self._bank = bank
         self._limit = memory_limit
+        self._manifests = Manifests(vault_root, bank, keys.token)
+        self._compared: set[Path] = set()
         self._master = AESGCM(keys.master)
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._count = 0
@@ -345,7 +415,55 @@ class KeyRing:
         return known | fresh, new
 
     def wrapped(self, keys: dict[str, bytes]) -> pa.Table:
-        """Data keys as they may be stored."""
+        """Data keys as they may be stored.
+
+        Raises
+        ------
+        UserError
+            If the master key was exchanged since: nothing may be wrapped by one that is not in force.
+        """
+        in_force = _stated_master(self._root)
+        if in_force != self._keys.master_id:
+            raise wrong_master(self._root / TOKEN_FILE, self._keys.master_id, in_force or "none")
+        return self._wrap(keys)
+
+    def rewrap(self, file: Path, after: KeyRing) -> None:
+        """Replace a file of keys by the same ones, wrapped by the master key of another ring."""
+        after._manifests.replace(file, after._wrap(dict(self.opened(file))))
+
+    def opened(self, file: Path) -> Iterator[tuple[str, bytes]]:
+        """Names and data keys of a file.
+
+        Raises
+        ------
+        UserError
+            If the file is not whole, or a key does not open.
+        """
+        check_master(file, self._keys.master_id)
+        try:
+            table = pq.read_table(file)
+            rows = list(zip(table["name"].to_pylist(), table["wrapped"].to_pylist(), strict=True))
+        except (pa.ArrowException, OSError, LookupError) as error:
+            raise _not_whole(file, error) from error
+        for name, wrapped in rows:
+            yield name, self.unwrap(name, wrapped)
+
+    def files(self) -> list[Path]:
+        """Files of keys that belong to deliveries, each compared with its manifest once.
+
+        Raises
+        ------
+        UserError
+            If one is gone, was changed, or is wrapped by another master key.
+        """
+        paths = [keys_path(self._root, self._bank, delivery) for delivery in self._manifests.deliveries()]
+        files = [path for path in paths if path in self._compared or self._manifests.holds(path)]
+        self._compared.update(files)
+        for file in files:
+            check_master(file, self._keys.master_id)
+        return files
+
+    def _wrap(self, keys: dict[str, bytes]) -> pa.Table:
         encrypt, bank = self._master.encrypt, self._bank
         random = os.urandom(len(keys) * NONCE_BYTES)
         rows = []
@@ -369,12 +487,10 @@ class KeyRing:
 
     def find(self, names: Sequence[str]) -> dict[str, bytes]:
         """Data keys by name, those there are; a key that was destroyed is simply not there."""
-        files = key_files(self._root, self._bank)
+        files = self.files()
         if not files or not names:
             return {}
-        for file in files:
-            check_master(file, self._keys.master_id)
-        with duckdb.connect(":memory:", config=self._configuration()) as connection:
+        with duckdb.connect(":memory:", config=self._configuration()) as connection, self._told_when_damaged():
             connection.register("asked", pa.table({"name": pa.array(sorted(set(names)), pa.string())}))
             found = connection.execute(
                 "select name, wrapped from read_parquet($files) semi join asked using (name)",
@@ -386,19 +502,31 @@ class KeyRing:
         if self._connection is None:
             self._connection = duckdb.connect(":memory:", config=self._configuration())
             self._connection.execute("create table known (name varchar, wrapped blob)")
-            files = key_files(self._root, self._bank)
-            for file in files:
-                check_master(file, self._keys.master_id)
+            files = self.files()
             if files:
-                self._connection.execute(
-                    "insert into known select name, wrapped from read_parquet($files) where length(name) = 64",
-                    {"files": [str(file) for file in files]},
-                )
+                with self._told_when_damaged():
+                    self._connection.execute(
+                        "insert into known select name, wrapped from read_parquet($files) where length(name) = 64",
+                        {"files": [str(file) for file in files]},
+                    )
             self._count = int(self._connection.execute("select count(*) from known").fetchall()[0][0])
         return self._connection
 
     def _configuration(self) -> dict[str, str | bool | int | float | list[str]]:
-        return {"memory_limit": self._limit, "threads": 1, "temp_directory": str(self._root / "spill")}
+        return {"memory_limit": self._limit, "threads": 1, "temp_directory": spill_folder(self._root)}
+
+    @contextmanager
+    def _told_when_damaged(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise UserError(
+                "a file of the vault's keys cannot be read",
+                where=str(self._root / self._bank / KEYS_FOLDER),
+                found=type(error).__name__,
+                valid="the Parquet files the vault wrote",
+                next_step="mainbank vault status names the file; restore it from a backup",
+            ) from error
 
 
 def check_master(file: Path, expected: str) -> None:
@@ -419,14 +547,18 @@ def master_of(file: Path) -> str:
     try:
         metadata = pq.read_schema(file).metadata or {}
     except (pa.ArrowException, OSError) as error:
-        raise UserError(
-            "a file of the vault's keys is not whole",
-            where=str(file),
-            found=f"{file.stat().st_size:,} bytes; {type(error).__name__}",
-            valid="a Parquet file",
-            next_step="restore it from a backup: what its keys sealed cannot be read without it",
-        ) from error
+        raise _not_whole(file, error) from error
     return str(metadata.get(_MASTER_MARK, b"none").decode())
+
+
+def _not_whole(file: Path, error: Exception) -> UserError:
+    return UserError(
+        "a file of the vault's keys is not whole",
+        where=str(file),
+        found=f"{file.stat().st_size:,} bytes; {type(error).__name__}" if file.exists() else "no file",
+        valid="a Parquet file",
+        next_step="restore it from a backup: what its keys sealed cannot be read without it",
+    )
 
 
 def begin_rotation(vault_root: Path) -> tuple[str, str]:
@@ -442,8 +574,9 @@ def begin_rotation(vault_root: Path) -> tuple[str, str]:
     Raises
     ------
     UserError
-        If the old key comes from the environment and no new one is there.
+        If the old key comes from the environment and no new one is there, or a key does not open: nothing is changed.
     """
+    require_vault(vault_root)
     with locked(vault_root, exclusively=True):
         keys = _load(vault_root, may_create=False)
         if KEY_VARIABLE in os.environ:
@@ -458,10 +591,13 @@ def begin_rotation(vault_root: Path) -> tuple[str, str]:
             new, source = parse_key(given, f"environment variable {NEW_KEY_VARIABLE}"), "environment"
         else:
             new, source = secrets.token_bytes(KEY_BYTES), "file"
-            write_bytes(vault_root / NEW_MASTER_FILE, f"{new.hex()}\n".encode())
         if master_id(new) == keys.master_id:
             raise UserError("the new master key is the old one", where=NEW_KEY_VARIABLE, next_step="make another one")
+        # All is opened before anything is written: once stated, a rotation must be completed by whatever comes next.
+        _check_keys(vault_root, keys)
         stated = {"old": keys.master_id, "new": master_id(new), "source": source}
+        if source == "file":
+            write_bytes(vault_root / NEW_MASTER_FILE, f"{new.hex()}\n".encode())
         write_json(vault_root / ROTATION_FILE, stated)
         _complete_rotation(vault_root)
         return stated["old"], stated["new"]
@@ -495,13 +631,15 @@ def _complete_rotation(vault_root: Path) -> None:
             else f"restore vault/{MASTER_FILE} and vault/{NEW_MASTER_FILE}, and run again",
         )
     new = available[new_id]
-    if not is_done:
-        old = available[old_id]
-        for file in pending:
-            check_master(file, old_id)
-            _rewrap(file, vault_root, old, new)
-        if token_master != new_id:
-            _write_token_key(vault_root, new, _read_token_key(vault_root, old))
+    token = _read_token_key(vault_root, available.get(token_master or new_id, new))
+    for file in pending:
+        bank = file.parent.parent.name
+        before, after = (KeyRing(VaultKeys(key, token), vault_root, bank) for key in (available[old_id], new))
+        before.rewrap(file, after)
+    if token_master != new_id:
+        _write_token_key(vault_root, new, token)
+    for bank in _banks(vault_root):
+        Manifests(vault_root, bank, token).settle()
     if (vault_root / NEW_MASTER_FILE).exists():
         move(vault_root / NEW_MASTER_FILE, vault_root / MASTER_FILE)
     path.unlink()
@@ -520,12 +658,14 @@ def _candidates(vault_root: Path) -> list[bytes]:
     ]
 
 
-def _rewrap(file: Path, vault_root: Path, old: bytes, new: bytes) -> None:
-    bank = file.parent.parent.name
-    table = pq.read_table(file)
-    before, after = (KeyRing(VaultKeys(master, b""), vault_root, bank) for master in (old, new))
-    opened = {
-        name: before.unwrap(name, wrapped)
-        for name, wrapped in zip(table["name"].to_pylist(), table["wrapped"].to_pylist(), strict=True)
-    }
-    write_parquet(file, after.wrapped(opened))
+def _banks(vault_root: Path) -> list[str]:
+    return sorted(path.name for path in vault_root.glob("*") if (path / KEYS_FOLDER).is_dir())
+
+
+def _check_keys(vault_root: Path, keys: VaultKeys) -> None:
+    """Open every data key of the installation, those of deliveries and those an interrupted landing left."""
+    for bank in _banks(vault_root):
+        ring = KeyRing(keys, vault_root, bank)
+        for file in sorted({*ring.files(), *key_files(vault_root, bank)}):
+            for _ in ring.opened(file):
+                pass

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -22,15 +23,24 @@ import yaml
 from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.ledger import KNOWN_FROM_THE_START, LedgerEntry, read_ledger
-from warehouse.vault.files import append_line, locked, read_lines
-from warehouse.vault.keys import KeyRing, VaultKeys, check_master, key_files, load_keys
+from warehouse.sources.expressions import parse_expression
+from warehouse.vault.files import append_line, read_lines, spill_folder
+from warehouse.vault.keys import KeyRing, VaultKeys, held_keys, require_vault
+from warehouse.vault.manifests import Manifests
 from warehouse.vault.sealed import blocks_of, open_block, open_record, read_sealed, sealed_path
 from warehouse.vault.tokens import token_expression, use_key
+
+if TYPE_CHECKING:
+    from warehouse.sources.specification import Mapping as BankMapping
 
 ACCESS_LOG = "access.jsonl"
 READERS_FILE = "readers.csv"
 DISCLOSURE = "disclosure"
 RULES = Path(__file__).with_name("access.yml")
+_READERS_COLUMNS = ("who", "role", "from_on", "left_on")
+_RECORD_ID = re.compile(r"[0-9a-f]{64}")
+#: By source, the columns a role may read, without capitals.
+Columns = dict[str, frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,8 @@ def read_clear(
     authority: str | None = None,
     tokens: Mapping[str, frozenset[str]] | None = None,
     on: date | None = None,
+    mapping: BankMapping | None = None,
+    only_for: str | None = None,
 ) -> list[ClearValue]:
     """Clear values of records. Every reading is recorded before anything is given, refused ones too.
 
@@ -112,6 +124,10 @@ def read_clear(
         By delivery, tokens of values of rows that name no record, such as the counterparties of a person's postings.
     on
         Today, for the dates of `readers.csv`.
+    mapping
+        Of the bank: says which of its columns are those a role is limited to. Such a role is refused without it.
+    only_for
+        The one purpose that whatever is done with the values serves; any other is refused.
 
     Returns
     -------
@@ -121,11 +137,24 @@ def read_clear(
     Raises
     ------
     UserError
-        If the reading is not allowed, a key is wrong or missing, or something sealed was changed.
+        If the reading is not allowed, a record id is none, a key is wrong or missing, or something inside is gone or
+        was changed.
     """
+    require_vault(home.vault)
     wanted = sorted(set(record_ids))
     access = Access(who, role, purpose, authority)
-    reason = _why_not(home, wanted, access, on or datetime.now(UTC).date())
+    fault, columns = _fault_of_ids(wanted), None
+    if fault is not None:
+        # What is no record id may be a name: it goes into no log.
+        wanted = [record for record in wanted if _RECORD_ID.fullmatch(record)]
+    try:
+        reason = fault.problem if fault else _why_not(home, wanted, access, on or datetime.now(UTC).date())
+        if reason is None and only_for not in {None, purpose}:
+            reason = f"this is done for purpose {only_for} only"
+        if reason is None:
+            columns = _columns_of(role, mapping)
+    except UserError as error:
+        fault, reason = error, error.problem
     append_line(
         home.vault / ACCESS_LOG,
         {
@@ -140,6 +169,8 @@ def read_clear(
             "reason": reason,
         },
     )
+    if fault is not None:
+        raise fault
     if reason is not None:
         raise UserError(
             "reading clear values is refused, and the attempt was recorded",
@@ -148,17 +179,93 @@ def read_clear(
             valid="; ".join(f"{name}: {', '.join(rule['purposes'])}" for name, rule in access_rules()["roles"].items()),
             next_step="read for a purpose of your role, or have yourself named in vault/readers.csv",
         )
-    keys = load_keys(home.vault, may_create=False)
-    with locked(home.vault, exclusively=False):
+    with held_keys(home.vault) as keys:
+        check_files(home, bank, keys, is_thorough=False)
         ring = KeyRing(keys, home.vault, bank)
+        manifests = Manifests(home.vault, bank, keys.token)
         entries = read_ledger(home.landing, bank)
-        found = _record_values(home, ring, bank, wanted, entries)
+        found = _record_values(home, ring, manifests, wanted, entries)
         for entry in entries:
             if tokens and entry.delivery_id in tokens:
                 found += _block_values(home, ring, keys, entry, tokens[entry.delivery_id])
+    allowed = [value for value in found if columns is None or value.column.casefold() in columns.get(value.source, ())]
     return sorted(
-        found, key=lambda v: (v.record_id or "~", v.known_on, v.delivery_id, v.source_row or 0, v.column, v.value)
+        allowed, key=lambda v: (v.record_id or "~", v.known_on, v.delivery_id, v.source_row or 0, v.column, v.value)
     )
+
+
+def _fault_of_ids(record_ids: Sequence[str]) -> UserError | None:
+    malformed = [record for record in record_ids if not _RECORD_ID.fullmatch(record)]
+    if not malformed:
+        return None
+    return UserError(
+        "this is no record id",
+        where="record",
+        found=f"{len(malformed[0])} characters, not shown since they may be a clear value",
+        valid="64 hexadecimal digits in lower case: column record_id of landing and raw",
+        next_step="give the record id, not the name or number of the customer",
+    )
+
+
+def _columns_of(role: str, mapping: BankMapping | None) -> Columns | None:
+    """By source, the columns whose values a role may read: those that are a contract column it is limited to."""
+    limited = access_rules()["roles"][role]["columns"]
+    if limited == "all":
+        return None
+    if mapping is None:
+        raise UserError(
+            "a role that is limited to columns reads only where the bank's mapping is known",
+            where=f"role {role}",
+            valid=f"{', '.join(limited)}",
+            next_step="give the mapping to the reading",
+        )
+    found: dict[str, set[str]] = {}
+    with duckdb.connect(":memory:") as connection:
+        for name, table in mapping.tables.items():
+            for select in table.selects:
+                sources = {lookup.name: lookup.source for lookup in select.lookups} | {select.source: select.source}
+                for column, value in select.columns:
+                    if not isinstance(value, str) or f"{name}.{column}" not in limited:
+                        continue
+                    # An identifying column is always read by its bare name: the mapping's check sees to that.
+                    *alias, of = parse_expression(connection, value).references[0]
+                    source = sources.get(alias[0] if alias else select.source)
+                    if source is not None:
+                        found.setdefault(source, set()).add(of.casefold())
+    return {source: frozenset(names) for source, names in found.items()}
+
+
+def check_files(
+    home: Home, bank: str, keys: VaultKeys, *, is_thorough: bool, is_landing: bool = False
+) -> list[LedgerEntry]:
+    """Compare the files inside the walls with the manifests of all deliveries in the ledger.
+
+    Parameters
+    ----------
+    home, bank
+        The installation and its bank.
+    keys
+        Its keys; held while this is done.
+    is_thorough
+        Whether content is hashed; otherwise only size and presence are asked.
+    is_landing
+        Whether deliveries whose landed file is missing are about to be landed again: of those only the keys count.
+
+    Returns
+    -------
+    list of LedgerEntry
+        The ledger.
+
+    Raises
+    ------
+    UserError
+        If a file is gone, or is not what was written.
+    """
+    entries = read_ledger(home.landing, bank)
+    again = [e.delivery_id for e in entries if is_landing and not e.parquet_path(home.landing).is_file()]
+    manifests = Manifests(home.vault, bank, keys.token)
+    manifests.check([entry.delivery_id for entry in entries], is_thorough=is_thorough, keys_only=again)
+    return entries
 
 
 def _why_not(home: Home, record_ids: Sequence[str], access: Access, today: date) -> str | None:
@@ -192,15 +299,58 @@ def _why_no_reader(home: Home, access: Access, today: date) -> str | None:
     path = home.vault / READERS_FILE
     if not path.is_file():
         return None
-    with path.open(encoding="utf-8", newline="") as handle:
-        rows = [row for row in csv.DictReader(handle) if row["who"] == access.who and row["role"] == access.role]
+    rows = [row for row in _read_readers(path) if (row.who, row.role) == (access.who, access.role)]
     if not rows:
         return f"{access.who} is not named for role {access.role} in vault/{READERS_FILE}"
     for row in rows:
-        begins, ends = row.get("from_on") or "", row.get("left_on") or ""
-        if (not begins or date.fromisoformat(begins) <= today) and (not ends or today < date.fromisoformat(ends)):
+        if (row.from_on is None or row.from_on <= today) and (row.left_on is None or today < row.left_on):
             return None
     return f"the access of {access.who} as {access.role} has ended, or has not begun"
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """A row of `readers.csv`."""
+
+    who: str
+    role: str
+    from_on: date | None
+    left_on: date | None
+
+
+def _read_readers(path: Path) -> list[_Reader]:
+    """Who may read; the whole file must be right, or a slip of the pen would let somebody in or out unnoticed."""
+
+    def wrong(where: str, found: str, valid: str) -> UserError:
+        return UserError(
+            f"vault/{READERS_FILE} cannot be read, so nobody reads",
+            where=f"{path}, {where}",
+            found=found,
+            valid=valid,
+            next_step="correct the file, then read again",
+        )
+
+    try:
+        # Spreadsheets begin a file of UTF-8 with a mark.
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            lines = [line for line in csv.reader(handle, strict=True) if line]
+    except (OSError, ValueError, csv.Error) as error:
+        raise wrong("the file", type(error).__name__, "a CSV file in UTF-8, separated by commas") from error
+    header = ",".join(_READERS_COLUMNS)
+    if not lines or tuple(lines[0]) != _READERS_COLUMNS:
+        raise wrong("line 1", "another header, or another separator", header)
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        if len(line) != len(_READERS_COLUMNS):
+            raise wrong(f"row {number}", f"{len(line)} fields", header)
+        dates: list[date | None] = []
+        for name, text in zip(_READERS_COLUMNS[2:], line[2:], strict=True):
+            try:
+                dates.append(date.fromisoformat(text) if text else None)
+            except ValueError as error:
+                raise wrong(f"row {number}, column {name}", repr(text[:20]), "YYYY-MM-DD, or empty") from error
+        rows.append(_Reader(line[0], line[1], *dates))
+    return rows
 
 
 def party_types(home: Home, record_ids: Sequence[str]) -> dict[str, str]:
@@ -217,14 +367,14 @@ def party_types(home: Home, record_ids: Sequence[str]) -> dict[str, str]:
 
 
 def _record_values(
-    home: Home, ring: KeyRing, bank: str, record_ids: Sequence[str], entries: Sequence[LedgerEntry]
+    home: Home, ring: KeyRing, manifests: Manifests, record_ids: Sequence[str], entries: Sequence[LedgerEntry]
 ) -> list[ClearValue]:
     keys = ring.find(record_ids)
-    by_file = {sealed_path(home.vault, bank, entry.delivery_id): entry for entry in entries}
     asked = pa.array(sorted(keys), pa.string())
     values = []
-    for path, entry in by_file.items():
-        if not path.is_file() or not keys:
+    for entry in entries if keys else ():
+        bank, path = entry.bank, sealed_path(home.vault, entry.bank, entry.delivery_id)
+        if not manifests.holds(path):
             continue
         table = read_sealed(path)
         rows = table.filter(pc.is_in(table["record_id"], value_set=asked)).to_pylist()
@@ -243,13 +393,13 @@ def _block_values(
     home: Home, ring: KeyRing, keys: VaultKeys, entry: LedgerEntry, tokens: frozenset[str]
 ) -> list[ClearValue]:
     path = sealed_path(home.vault, entry.bank, entry.delivery_id)
-    if not path.is_file() or not tokens:
+    if not tokens or not Manifests(home.vault, entry.bank, keys.token).holds(path):
         return []
     table = read_sealed(path)
     blocks = list(blocks_of(table))
     found = ring.find([name for name, _ in blocks])
     values: set[tuple[str, str, str]] = set()
-    with duckdb.connect(":memory:") as connection:
+    with duckdb.connect(":memory:", config={"temp_directory": spill_folder(home.vault)}) as connection:
         use_key(connection, keys.token)
         connection.register("asked", pa.table({"token": pa.array(sorted(tokens), pa.string())}))
         for name, sealed in blocks:
@@ -303,20 +453,22 @@ class VaultStatus:
 
 
 def status(home: Home, key_source: str) -> VaultStatus:
-    """What the vault holds; its keys are opened, so that a wrong one is told.
+    """What the vault holds; every key is opened and every file compared with its manifest, so that a fault is told.
 
     Raises
     ------
     UserError
-        If a key is wrong or missing, or a file of keys is not whole.
+        If there is no vault, a key is wrong or missing, or a file is gone or was changed.
     """
-    keys = load_keys(home.vault, may_create=False)
     records = blocks = 0
-    for file in key_files(home.vault):
-        check_master(file, keys.master_id)
-        names = read_sealed(file, ["name"])["name"]
-        count = int(pc.sum(pc.equal(pc.utf8_length(names), 64)).as_py() or 0)
-        records, blocks = records + count, blocks + len(names) - count
+    with held_keys(home.vault) as keys:
+        for folder in sorted(path for path in home.landing.glob("*") if path.is_dir()):
+            check_files(home, folder.name, keys, is_thorough=True)
+            ring = KeyRing(keys, home.vault, folder.name)
+            for file in ring.files():
+                for name, _ in ring.opened(file):
+                    is_record = len(name) == 64
+                    records, blocks = records + is_record, blocks + (not is_record)
     files = [path for path in home.vault.glob("*/*.parquet") if path.is_file()]
     readings = read_lines(home.vault / ACCESS_LOG)
     return VaultStatus(

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from warehouse.errors import UserError
-from warehouse.vault.keys import NONCE_BYTES, KeyRing, tampered
+from warehouse.vault.keys import NONCE_BYTES, KeyRing, tampered, unseal
 
 #: A sealed row of a record (`record_id`, `source_row`), or a sealed block (`block`).
 SEALED = pa.schema(
@@ -129,9 +129,7 @@ def open_record(  # noqa: PLR0917 - each part of what it is bound to
         If the ciphertext was changed, or belongs elsewhere.
     """
     try:
-        return AESGCM(key).decrypt(
-            sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _record_binding(bank, delivery_id, record_id, source_row)
-        )
+        return unseal(AESGCM(key), sealed, _record_binding(bank, delivery_id, record_id, source_row))
     except InvalidTag as error:
         raise tampered(f"vault/{bank}/{delivery_id}.parquet, row {source_row} of record {record_id[:16]}") from error
 
@@ -145,7 +143,7 @@ def open_block(key: bytes, bank: str, name: str, sealed: bytes) -> pa.Table:
         If the ciphertext was changed, or belongs elsewhere.
     """
     try:
-        content = AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _block_binding(bank, name))
+        content = unseal(AESGCM(key), sealed, _block_binding(bank, name))
     except InvalidTag as error:
         raise tampered(f"block {name} of bank {bank}") from error
     with pa.ipc.open_stream(content) as reader:
