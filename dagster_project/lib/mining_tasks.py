@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SHIPPED_TASKS = Path(__file__).resolve().parents[1] / "tasks"
 UNIT = Unit("persons", "位客户")
 
+LONGEST_PERIOD = 120
+"""Months: ten years, as long as the sample bank can be."""
+
 Made = TypeVar("Made")
 
 _BOUNDS = ("min_support", "min_count", "max_len", "max_consequent", "max_width", "max_itemsets", "min_confidence")
@@ -38,7 +41,7 @@ def tasks_of(bank: Bank) -> list[MiningTask]:
     found: dict[str, MiningTask] = {}
     for folder in (SHIPPED_TASKS, bank.folder / "tasks"):
         here: dict[str, Path] = {}
-        for file in sorted(folder.glob("*.yml")):
+        for file in sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")]):
             task = read_task(file)
             if task.name in here:
                 raise UserError(
@@ -73,14 +76,20 @@ def read_task(file: Path) -> MiningTask:
     population = {}
     for attribute, values in fields["population"].as_named() if "population" in fields else ():
         population[_attribute(attribute, values)] = values.as_texts()
-    rate = {"false_discovery_rate": _number(tests["false_discovery_rate"])} if "false_discovery_rate" in tests else {}
+        if not values.as_texts():
+            raise values.error("at least one value is needed here", valid="[a, b], or no line for everybody")
+    rate = (
+        {"false_discovery_rate": _number(tests["false_discovery_rate"], most=1.0)}
+        if "false_discovery_rate" in tests
+        else {}
+    )
     return MiningTask(
         name=name,
         owner=fields["owner"].as_text(),
         problem_en=problem["en"].as_text(),
         problem_zh=problem["zh"].as_text(),
         baskets=baskets["of"].as_one_of(BASKET_KINDS),
-        months=baskets["months"].as_integer(1) if "months" in baskets else 6,
+        months=_months(baskets["months"]) if "months" in baskets else 6,
         population=population,
         settings=_settings(fields["bounds"], name, rate),
         strata=strata,
@@ -91,6 +100,7 @@ def read_task(file: Path) -> MiningTask:
             ),
         ),
         target_verified=target["verified_rules"].as_integer(0),
+        stated_in=str(file),
     )
 
 
@@ -124,6 +134,13 @@ def _attribute(name: str, node: Node) -> str:
             next_step="correct the name or remove it",
         )
     return name
+
+
+def _months(node: Node) -> int:
+    months = node.as_integer(1)
+    if months > LONGEST_PERIOD:
+        raise node.error("a period this long is not looked at", valid=f"1 to {LONGEST_PERIOD} months")
+    return months
 
 
 def _number(node: Node, most: float | None = None) -> float:

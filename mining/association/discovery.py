@@ -270,7 +270,7 @@ def _refused(baskets: Baskets, settings: AssociationSettings, found: str) -> Ass
     run_id = run_name(baskets, settings)
     reason = (
         f"No rules of {settings.basket}: {found} (minimum_baskets = {settings.minimum_baskets:,}); "
-        "map more of the bank's accounts, or lower minimum_baskets."
+        "map more of the bank's accounts, widen the population, or lower minimum_baskets."
     )
     nothing = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in PUBLISHED_COLUMNS.items()})
     itemsets = pd.DataFrame(

@@ -41,6 +41,8 @@ BASKET_KINDS = ("holdings", "openings")
 """What a basket is: what a person holds at the date, or what they opened in the months before it."""
 ATTRIBUTES = ("party_type", "age_band", "aum_band", "aum_decile", "gender", "region", "education", "occupation")
 """Attributes of persons that a population or strata may name."""
+OPEN_VALUES = frozenset({"party_type", "age_band", "aum_band", "aum_decile"})
+"""Attributes whose values may be listed in a message; those of the others are personal data."""
 STRATA = ("aum_decile", "age_band", "occupation")
 """Within whose combinations a rule must hold unless the task says otherwise. Deciles of assets, since the bands of the
 tiers leave nine customers in ten in one band, in which the wealthier still hold more of everything."""
@@ -72,6 +74,8 @@ class MiningTask:
         Bounds of the tests.
     target_verified : int
         Verified rules that make the task a success: set before the run.
+    stated_in : str
+        Where the question is written down, for messages.
     """
 
     name: str
@@ -85,6 +89,7 @@ class MiningTask:
     strata: tuple[str, ...] = STRATA
     verification: VerificationSettings = field(default_factory=VerificationSettings)
     target_verified: int = 1
+    stated_in: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ def run_task(
     Raises
     ------
     BasketError
-        When the task names an attribute that persons do not have.
+        When the task names an attribute that persons do not have, or a value that nobody has.
     """
     absent = [name for name in (*task.population, *task.strata) if name not in persons]
     if absent:
@@ -153,7 +158,12 @@ def run_task(
     known = persons.reindex(pd.Index(holdings.persons))
     member = pd.Index(holdings.persons).isin(persons.index)
     for name, values in task.population.items():
-        member &= known[name].isin(values).to_numpy()
+        texts = _texts(known[name])
+        strange = sorted(set(values) - set(texts.dropna()))
+        if strange:
+            there = f"; values are {', '.join(sorted(set(texts.dropna())))}" if name in OPEN_VALUES else ""
+            raise BasketError(f"population.{name}: nobody has {', '.join(map(repr, strange))}{there}.")
+        member &= texts.isin(values).to_numpy()
     items = np.array([item not in left_out for item in holdings.items], dtype=bool)
 
     cells = _cells(task, holdings, as_of)
@@ -273,6 +283,12 @@ def deciles(values: pd.Series) -> pd.Series:
     ranks = values.rank(method="min") - 1
     tenths: pd.Series = (10 * ranks // max(int(values.notna().sum()), 1)).astype("float64")
     return tenths
+
+
+def _texts(values: pd.Series) -> pd.Series:
+    """Return values as a task's file writes them: a decile is 9, not 9.0."""
+    whole = values.astype("Int64") if pd.api.types.is_float_dtype(values) else values
+    return whole.astype("string")
 
 
 def _bands(values: pd.Series) -> Integers:

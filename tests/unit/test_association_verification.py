@@ -19,7 +19,7 @@ from mining.association import (
     read_holdings,
     run_task,
 )
-from mining.association.task import findings
+from mining.association.task import deciles, findings
 from mining.association.verification import Sides, _within, count_sides, is_held_out
 
 AS_OF = date(2025, 12, 31)
@@ -162,9 +162,36 @@ def test_the_same_world_in_another_order_gives_the_same_evidence(
 
 def test_a_population_leaves_the_others_out(world: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     rows, known = world
-    old = task(population={"age_band": (3,)})
+    old = task(population={"age_band": ("3",)})
     found = run_task(old, read_holdings(rows), known, AS_OF, left_out=frozenset({"current"}))
     assert found.rules.metadata["basket_count"] == int((known["age_band"] == 3).sum())
+
+
+def test_a_population_of_deciles_is_written_in_whole_numbers(world: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    rows, known = world
+    known = known.assign(aum_decile=deciles(pd.Series(np.arange(len(known), dtype=float), index=known.index)))
+    found = run_task(task(population={"aum_decile": ("9",)}), read_holdings(rows), known, AS_OF)
+    assert found.rules.metadata["basket_count"] == (known["aum_decile"] == 9).sum() == len(known) / 10
+
+
+def test_a_value_nobody_has_is_refused_by_name_and_those_there_are_told_only_where_they_are_not_personal(
+    world: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
+    rows, known = world
+    for name, told in (("age_band", "; values are 0, 1, 2, 3."), ("occupation", ".")):
+        with pytest.raises(BasketError) as raised:
+            run_task(task(population={name: ("0", "99")}), read_holdings(rows), known, AS_OF)
+        assert str(raised.value) == f"population.{name}: nobody has '99'{told}"
+
+
+def test_a_population_that_nobody_is_in_is_refused_as_too_few(world: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    rows, known = world
+    known = known.assign(aum_decile=(known["age_band"] > 0).astype(float))
+    nobody = task(population={"age_band": ("0",), "aum_decile": ("1",)})
+    found = run_task(nobody, read_holdings(rows), known, AS_OF)
+    assert "widen the population" in (found.rules.refused or "")
+    assert findings(nobody, found).empty
+    assert found.funnel["rules_verified"] == 0
 
 
 def test_openings_in_a_window_are_baskets_too(world: tuple[pd.DataFrame, pd.DataFrame]) -> None:

@@ -45,6 +45,11 @@ def test_a_task_of_the_bank_takes_the_place_of_the_shipped_one(tmp_path: Path) -
     assert (only.settings.min_count, only.settings.min_support) == (20, None)
 
 
+def test_a_file_with_the_longer_ending_is_a_task_too(tmp_path: Path) -> None:
+    written(tmp_path / "tasks", TEXT.replace("task: holdings", "task: longer"), "longer.yaml")
+    assert [task.name for task in tasks_of(replace(load_bank("sample"), folder=tmp_path))] == ["holdings", "longer"]
+
+
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     written(tmp_path / "tasks", TEXT, "a.yml")
     written(tmp_path / "tasks", TEXT, "b.yml")
@@ -74,6 +79,13 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
             "verified_rules",
             "at least",
         ),
+        (("months: 6", "months: 0"), "a whole number is expected here", "baskets.months", "at least 1"),
+        (("months: 6", "months: 1200"), "a period this long is not looked at", "baskets.months", "1 to 120 months"),
+        (("rate: 0.05", "rate: 5"), "a number is expected here", "tests.false_discovery_rate", "0 to 1.0"),
+        (("rate: 0.05", "rate: 0"), "false_discovery_rate is 0.0; it must lie between", "tests", None),
+        (("minimum_lift: 1.1", "minimum_lift: nan"), "a number is expected here", "tests.minimum_lift", "0 to any"),
+        (("target:", "population: {age_band: []}\ntarget:"), "at least one value", "population.age_band", "everybody"),
+        (("target:", "population: {age_band: 65+}\ntarget:"), "a list is expected", "population.age_band", "[a, b]"),
         (
             ("target:", "population: {shoe_size: [43]}\ntarget:"),
             "persons have no such attribute",
