@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -126,23 +127,28 @@ def write_holdings(masks: np.ndarray, products: int, path: Path) -> None:
             connection.unregister("held")
 
 
+PARTS = 8
+"""Ranges of customers that are read one after the other: the aggregate of one fits the processor's cache, which takes
+two thirds of the time and half of the memory of aggregating all customers at once."""
 WORDS = """
 with bits as (
     select product_code, 1::ubigint << (row_number() over (order by product_code) - 1)::ubigint as bit from products
-),
-customers as (
-    select bit_or(bit) as word from holdings join bits using (product_code) group by customer_id
 )
+select bit_or(bit) as word
+from holdings join bits using (product_code)
+where customer_id between ? and ?
+group by customer_id
 """
 
 
-def from_duckdb(path: str, *, distinct: bool) -> tuple[list[str], np.ndarray, np.ndarray | None]:
+def from_duckdb(path: str) -> tuple[list[str], np.ndarray]:
+    """Return the products and, for each customer, the word of the bits of those held: what all engines begin with."""
     with duckdb.connect(path, read_only=True, config={"threads": 2}) as connection:
         items = [row[0] for row in connection.execute("select product_code from products order by 1").fetchall()]
-        if not distinct:
-            return items, connection.execute(WORDS + "select word from customers").fetchnumpy()["word"], None
-        found = connection.execute(WORDS + "select word, count(*) as weight from customers group by word").fetchnumpy()
-        return items, found["word"], found["weight"]
+        low, high = connection.execute("select min(customer_id), max(customer_id) from holdings").fetchall()[0]
+        ends = np.linspace(low - 1, high, PARTS + 1).astype(int).tolist()
+        ranges = [[end + 1, next_end] for end, next_end in pairwise(ends)]
+        return items, np.concatenate([connection.execute(WORDS, one).fetchnumpy()["word"] for one in ranges])
 
 
 def tuples_of(words: np.ndarray) -> list[tuple[int, ...]]:
@@ -188,21 +194,21 @@ def end_to_end(path: str, min_count: int, engine: str) -> Timed:
     name, _, algorithm = engine.partition(" ")
 
     def mainbank() -> int:
-        items, words, _ = from_duckdb(path, distinct=False)
+        items, words = from_duckdb(path)
         return len(association.frequent_itemsets(association.pack_baskets(items, words), min_count=min_count))
 
     def mlxtend() -> int:
-        items, words, _ = from_duckdb(path, distinct=False)
+        items, words = from_duckdb(path)
         bits = np.unpackbits(words.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little", count=len(items))
         return mine_mlxtend(pd.DataFrame(bits.view(bool), columns=items), min_count)
 
     def pyfim() -> int:
-        _, words, weights = from_duckdb(path, distinct=True)
+        words, weights = np.unique(from_duckdb(path)[1], return_counts=True)
         return mine_pyfim(algorithm, dict(zip(tuples_of(words), weights.tolist(), strict=True)), min_count)
 
     def query() -> int:
         """The aggregate that all three begin with: nobody is faster, and nobody needs less memory."""
-        return len(from_duckdb(path, distinct=True)[1])
+        return len(from_duckdb(path)[1])
 
     return {"mainbank": mainbank, "mlxtend": mlxtend, "pyfim": pyfim, "query": query}[name]
 
@@ -319,8 +325,8 @@ def run(cases: list[str], repeat: int) -> None:
             if case.startswith(("worst", "bank", "sample")):
                 alone = child(case, "query", folder, repeat)
                 print(
-                    f"| of it the query alone, which all three begin with ({alone['found']:,.0f} distinct baskets) "
-                    f"| | {alone['seconds']:.3g} s | | | | | {alone['memory']:.0f} |",
+                    f"| of it the query alone, which all three begin with | | {alone['seconds']:.3g} s "
+                    f"({alone['processor']:.3g}) | | | | | {alone['memory']:.0f} |",
                     flush=True,
                 )
 
