@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mining.association import BasketError, ItemsetsCutWarning, association_rules, frequent_itemsets, pack_baskets
+from mining.association import (
+    BasketError,
+    ItemsetsCutWarning,
+    PackedBaskets,
+    association_rules,
+    frequent_itemsets,
+    pack_baskets,
+)
 
 WIDE = tuple(range(2000))
 
@@ -41,15 +48,31 @@ def test_a_million_identical_baskets_are_one_row() -> None:
     assert set(found["count"]) == {1_000_000}
 
 
+def customers(count: int, products: int) -> PackedBaskets:
+    """Return customers who each hold a product with a chance of one in four."""
+    generator = np.random.default_rng(9)
+    words = generator.integers(0, 1 << products, (2, count), dtype=np.uint64)
+    return pack_baskets(range(products), words[0] & words[1])
+
+
 @pytest.mark.parametrize(
     ("baskets", "bound", "megabytes"),
     [
         ({WIDE: 1, (0, 1): 1}, {"min_support": 1 / 2}, 400),
         ({WIDE: 1, **{(item,): 1 for item in range(2000)}}, {"min_support": 1 / 2001}, 400),
         (pack_baskets(range(12), np.full(1_000_000, 4095)), {"min_support": 0.5}, 150),
+        (customers(1_000_000, 16), {"min_support": 0.01}, 25),
+        (customers(100_000, 60), {"min_support": 0.05}, 60),
         ({tuple(range(40)): 1_000_000, (40,): 1}, {"min_count": 1_000_000, "max_itemsets": 100_000}, 400),
     ],
-    ids=["one wide basket", "support of one in n", "a million alike", "forty items in every basket"],
+    ids=[
+        "one wide basket",
+        "support of one in n",
+        "a million alike",
+        "a million of 16 products",
+        "all distinct",
+        "forty items in every basket",
+    ],
 )
 def test_no_explosion_takes_more_than_some_memory(baskets: object, bound: dict[str, float], megabytes: int) -> None:
     tracemalloc.start()
