@@ -21,7 +21,7 @@ from dagster_project.lib.mining_tasks import SHIPPED_TASKS, read_task
 from mining.association import NextProductSettings, Period, eligible_products, months_before, read_holdings, recommend
 from mining.association.holdings import Holdings
 from mining.association.task import deciles, run_task
-from warehouse.sample_bank.generate import generate
+from warehouse.sample_bank.generate import VERSION, generate
 
 CUSTOMERS, MONTHS = 20_000, 24
 AS_OF = date(2025, 12, 31)
@@ -91,6 +91,7 @@ class RuleFigures:
 
 def rule_figures(folder: Path, seed: int) -> RuleFigures:
     """Mine the bank of a seed with the shipped task and hold what it says against the truth; banks are kept."""
+    folder = folder / f"v{VERSION}"  # a bank of another version is another bank
     if not (folder / "truth" / "affinities").is_dir():
         generate(folder / "bank", customers=CUSTOMERS, months=MONTHS, seed=seed, truth_dir=folder / "truth")
     with duckdb.connect(config={"threads": 2}) as connection:

@@ -44,8 +44,8 @@ ATTRIBUTES = ("party_type", "age_band", "aum_band", "aum_decile", "gender", "reg
 OPEN_VALUES = frozenset({"party_type", "age_band", "aum_band", "aum_decile"})
 """Attributes whose values may be listed in a message; those of the others are personal data."""
 STRATA = ("aum_decile", "age_band", "occupation")
-"""Within whose combinations a rule must hold unless the task says otherwise. Deciles of assets, since the bands of the
-tiers leave nine customers in ten in one band, in which the wealthier still hold more of everything."""
+"""Within each of which, and within whose combinations, a rule must hold unless the task says otherwise. Deciles of
+assets, since the bands of the tiers leave nine customers in ten in one, in which the wealthier still hold more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class MiningTask:
     settings : AssociationSettings
         Bounds of the search.
     strata : tuple of str
-        Attributes of persons: a rule must hold within all of them crossed.
+        Attributes of persons: a rule must hold within each of them and within all of them crossed.
     verification : VerificationSettings
         Bounds of the tests.
     target_verified : int
@@ -218,11 +218,12 @@ def findings(task: MiningTask, result: TaskResult) -> pd.DataFrame:
         }
     )
     said = [
-        explain_tests(TestEvidence(outside, within, least, task.strata, period, after, killed, task.months))
-        for outside, within, least, period, after, killed in zip(
+        explain_tests(TestEvidence(outside, within, least, names, period, after, killed, task.months))
+        for outside, within, least, names, period, after, killed in zip(
             made["holdout_effect"].tolist(),
             made["strata_effect"].tolist(),
             made["strata_effect_lower"].tolist(),
+            [names.split(" and ") for names in evidence["weakest_within"]],
             made["next_period"].tolist(),
             made["next_period_effect"].tolist(),
             made["killed_by"].astype(object).where(made["killed_by"].notna(), None).tolist(),

@@ -34,6 +34,7 @@ EVIDENCE_COLUMNS = (
     "holdout_lift",
     "holdout_adjusted_p_value",
     "is_held_out",
+    "weakest_within",
     "strata_lift",
     "strata_lift_lower",
     "strata_adjusted_p_value",
@@ -204,8 +205,8 @@ def verify_rules(
     found_apart : ndarray of bool, shape (rules,)
         Whether a search on the other baskets alone found the rule significant.
     strata : mapping
-        By name the stratum number of each row, 0 or more. Rules must hold within all of them crossed; the Simpson
-        flag looks at each of them alone and at all crossed.
+        By name the stratum number of each row, 0 or more. Rules must hold within each of them alone and within all
+        of them crossed, and the Simpson flag looks at each of these too.
     next_period : NextPeriod, optional
         What came after an earlier date; without it `next_period` is "no_history".
     settings : VerificationSettings, optional
@@ -214,7 +215,8 @@ def verify_rules(
     Returns
     -------
     DataFrame
-        The columns `EVIDENCE_COLUMNS`, one row per rule. `killed_by` is the first test that the rule did not stand:
+        The columns `EVIDENCE_COLUMNS`, one row per rule. `strata_lift` and its bound are those of the strata that
+        speak least for the rule, `weakest_within`. `killed_by` is the first test that the rule did not stand:
         "chance", "holdout", "simpson", "strata", "next_period"; absent for what is verified.
 
     Notes
@@ -241,16 +243,19 @@ def verify_rules(
     holdout_adjusted = _adjusted(_fisher(outside), apart, rules)
     stands_outside = apart & (holdout_adjusted <= rate)
 
-    within = _within(baskets, sides, crossed, bounds.minimum_lift)
-    strata_adjusted = _adjusted(within.above_minimum, significant, rules)
-    holds_within = significant & (strata_adjusted <= rate)
-
+    several = dict(strata) if len(strata) == 1 else {**strata, " and ".join(strata): crossed}
+    evidence = {name: _within(baskets, sides, numbers, bounds.minimum_lift) for name, numbers in several.items()}
     reversed_within = np.full(rules, None, dtype=object)
-    several = {**strata, " and ".join(strata): crossed} if len(strata) > 1 else strata
-    for name, numbers in several.items():
-        by_name = within if numbers is crossed else _within(baskets, sides, numbers, 1.0)
-        turned = significant & (_adjusted(by_name.below_one, significant, rules) <= rate)
+    for name, within in evidence.items():
+        turned = significant & (_adjusted(within.below_one, significant, rules) <= rate)
         reversed_within[turned & (reversed_within == None)] = name  # noqa: E711 (element by element)
+    # A rule holds when it holds within each of the strata and all crossed: where the evidence is least, it is judged.
+    least = np.argmax([within.above_minimum for within in evidence.values()], axis=0)
+    weakest = [np.choose(least, [getattr(within, name) for within in evidence.values()]) for name in ("lift", "lower")]
+    strata_adjusted = np.max(
+        [_adjusted(within.above_minimum, significant, rules) for within in evidence.values()], axis=0
+    )
+    holds_within = significant & (strata_adjusted <= rate)
     is_reversed = reversed_within != None  # noqa: E711
 
     openings, next_lift, next_adjusted, verdict = _next_period(next_period, sides, significant, rate)
@@ -267,8 +272,9 @@ def verify_rules(
             "holdout_lift": _lift(outside),
             "holdout_adjusted_p_value": holdout_adjusted,
             "is_held_out": stands_outside,
-            "strata_lift": within.lift,
-            "strata_lift_lower": within.lower,
+            "weakest_within": np.array(list(evidence), dtype=object)[least],
+            "strata_lift": weakest[0],
+            "strata_lift_lower": weakest[1],
             "strata_adjusted_p_value": strata_adjusted,
             "holds_within_strata": holds_within,
             "is_reversed": is_reversed,

@@ -116,6 +116,26 @@ def test_a_pair_that_turns_round_with_age_is_flagged_as_simpsons(result: object)
     assert not evidence(result, "true_if", "true_then")["is_reversed"]
 
 
+def test_a_rule_must_hold_within_each_of_the_strata_and_not_only_crossed() -> None:
+    chance = np.random.default_rng(7)
+    age, decile = chance.integers(0, 2, 20_000), chance.integers(0, 2, 20_000)
+    share = np.array([0.1, 0.5])[age]
+    of_first, of_then = share * np.array([1.4, 0.6])[decile], share * np.array([0.6, 1.4])[decile]
+    first = chance.random(len(age)) < of_first
+    then = chance.random(len(age)) < np.where(
+        first, 1.3 * of_then, of_then * (1 - 1.3 * of_first) / (1 - of_first)
+    )  # 1.3 times inside the cells of both, 1.3 x 0.84 = 1.09 times inside an age
+    rows = frames({"first": first, "then": then, "current": np.ones(len(age), dtype=bool)})
+    known = persons(age_band=age, aum_decile=decile)
+    for strata, killed, lift in ((("age_band", "aum_decile"), "strata", 1.09), (("aum_decile",), None, 1.5)):
+        found = run_task(task(strata=strata), read_holdings(rows), known, AS_OF)
+        row = evidence(found, "first", "then")
+        assert (row["weakest_within"], row["killed_by"]) == (strata[0], killed)
+        assert (row["strata_lift"] > lift) if killed is None else row["strata_lift"] == pytest.approx(lift, abs=0.03)
+        said = findings(task(strata=strata), found).set_index("knowledge_id")["statement_en"]
+        assert said.str.contains(f"of the same {'age' if killed else 'decile of assets'}:").any()
+
+
 def test_noise_is_killed_by_chance_and_the_funnel_adds_up(result: object) -> None:
     assert evidence(result, "true_if", "noise")["killed_by"] == "chance"
     funnel = result.funnel  # type: ignore[attr-defined]
