@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -102,6 +103,23 @@ def read_task(file: Path) -> MiningTask:
         target_verified=target["verified_rules"].as_integer(0),
         stated_in=str(file),
     )
+
+
+@contextmanager
+def saying_where(task: MiningTask) -> Iterator[None]:
+    """Tell a mistake that shows only when a task meets its data by the file of the task.
+
+    Raises
+    ------
+    UserError
+        Instead of a `BasketError`.
+    """
+    try:
+        yield
+    except BasketError as error:
+        raise UserError(
+            "this mining task cannot be run", where=task.stated_in, found=str(error), next_step="correct the file"
+        ) from error
 
 
 def _settings(bounds: Node, name: str, rate: dict[str, float]) -> AssociationSettings:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from dagster_project.lib.mining_tasks import SHIPPED_TASKS, read_task, tasks_of
+from dagster_project.lib.mining_tasks import SHIPPED_TASKS, read_task, saying_where, tasks_of
+from mining.association import read_holdings, run_task
 from warehouse.errors import UserError
 from warehouse.sources.bank import load_bank
 
@@ -106,4 +109,16 @@ def test_what_is_wrong_is_told_by_place_with_what_would_be_valid(
     assert str(file) in (raised.value.where or "")
     assert where in (raised.value.where or "")
     assert valid is None or valid in (raised.value.valid or "")
+    assert raised.value.exit_code == 2
+
+
+def test_a_value_nobody_has_is_told_by_file_and_setting_when_the_persons_are_read(tmp_path: Path) -> None:
+    file = written(tmp_path, TEXT + "population: {age_band: [18-99]}\n")
+    rows = pd.DataFrame({"person_id": ["a"], "item": ["card"], "held_from": ["2024-01-01"], "held_to": [None]})
+    known = pd.DataFrame({"aum_decile": [0.0], "age_band": ["18-24"], "occupation": ["clerk"]}, index=["a"])
+    task = read_task(file)
+    with pytest.raises(UserError) as raised, saying_where(task):
+        run_task(task, read_holdings(rows), known, date(2025, 12, 31))
+    assert raised.value.where == str(file)
+    assert raised.value.found == "population.age_band: nobody has '18-99'; values are 18-24."
     assert raised.value.exit_code == 2

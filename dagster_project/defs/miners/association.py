@@ -12,13 +12,11 @@ from dagster_project.lib.build import Build, reading
 from dagster_project.lib.miner_assets import miner_asset
 from dagster_project.lib.miner_holdings import history_from, holdings, near_universal, persons_at, product_labels
 from dagster_project.lib.miners import MODEL_REFUSAL, Mined, Stopwatch, library_versions, metric_metadata
-from dagster_project.lib.mining_tasks import tasks_of
+from dagster_project.lib.mining_tasks import saying_where, tasks_of
 from dagster_project.lib.model_store import ModelStore
 from dagster_project.lib.plots import rule_heatmap, rule_plot
-from mining.association.baskets import BasketError
 from mining.association.task import MiningTask, TaskResult, findings, run_task
 from mining.knowledge.register import register
-from warehouse.errors import UserError
 from warehouse.sources.bank import Bank
 
 METHOD_EN = (
@@ -74,13 +72,8 @@ def mine(bank: Bank, _store: ModelStore, build: Build, _is_retraining: bool) -> 
     runs, tables, metrics, refusals, registered = [], [], [], [], []
     for each in tasks_of(bank):
         task = replace(each, settings=replace(each.settings, labels=labels))
-        try:
-            with threadpool_limits(limits=1):
-                result = run_task(task, held, persons, build.as_of, left_out=left_out, history_from=since)
-        except BasketError as error:
-            raise UserError(
-                "this mining task cannot be run", where=task.stated_in, found=str(error), next_step="correct the file"
-            ) from error
+        with threadpool_limits(limits=1), saying_where(task):
+            result = run_task(task, held, persons, build.as_of, left_out=left_out, history_from=since)
         numbers = {name: value for name, value in result.rules.metadata.items() if isinstance(value, int)}
         numbers |= {**result.funnel, "rules_verified_target": task.target_verified}
         if len(result.rules.rules):
