@@ -79,6 +79,8 @@ def read_task(file: Path) -> MiningTask:
         population[_attribute(attribute, values)] = values.as_texts()
         if not values.as_texts():
             raise values.error("at least one value is needed here", valid="[a, b], or no line for everybody")
+    kind = baskets["of"].as_one_of(BASKET_KINDS)
+    months = _months(baskets["months"]) if "months" in baskets else 6
     rate = (
         {"false_discovery_rate": _number(tests["false_discovery_rate"], most=1.0)}
         if "false_discovery_rate" in tests
@@ -89,10 +91,12 @@ def read_task(file: Path) -> MiningTask:
         owner=fields["owner"].as_text(),
         problem_en=problem["en"].as_text(),
         problem_zh=problem["zh"].as_text(),
-        baskets=baskets["of"].as_one_of(BASKET_KINDS),
-        months=_months(baskets["months"]) if "months" in baskets else 6,
+        baskets=kind,
+        months=months,
         population=population,
-        settings=_settings(fields["bounds"], name, rate),
+        settings=_settings(
+            fields["bounds"], name, unit=UNIT if kind == "holdings" else opening_lists(months), rate=rate
+        ),
         strata=strata,
         verification=_valid(
             fields.get("tests", root),
@@ -122,7 +126,12 @@ def saying_where(task: MiningTask) -> Iterator[None]:
         ) from error
 
 
-def _settings(bounds: Node, name: str, rate: dict[str, float]) -> AssociationSettings:
+def opening_lists(months: int) -> Unit:
+    """What a basket of openings is called: who opened a product in the months may hold others longer."""
+    return Unit(f"lists of what a person opened in {months} months", f"份{months}个月新开清单")
+
+
+def _settings(bounds: Node, name: str, *, unit: Unit, rate: dict[str, float]) -> AssociationSettings:
     given = bounds.fields((), (*_BOUNDS, "minimum_baskets"))
     if ("min_support" in given) == ("min_count" in given):
         raise bounds.error(
@@ -132,7 +141,7 @@ def _settings(bounds: Node, name: str, rate: dict[str, float]) -> AssociationSet
     values = {key: _number(node, most=1.0) if key in _SHARES else node.as_integer(1) for key, node in given.items()}
     if values.get("min_support") == 0.0:
         raise given["min_support"].error("a share above 0 is expected here", valid="for example 0.01")
-    return _valid(bounds, lambda: AssociationSettings(basket=name, unit=UNIT, **values, **rate))  # type: ignore[arg-type]
+    return _valid(bounds, lambda: AssociationSettings(basket=name, unit=unit, **values, **rate))  # type: ignore[arg-type]
 
 
 def _attributes(node: Node) -> tuple[str, ...]:

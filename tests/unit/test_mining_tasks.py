@@ -39,6 +39,7 @@ def test_a_new_question_is_a_file_beside_the_mapping_and_no_code(tmp_path: Path)
     both = tasks_of(bank)
     assert [task.name for task in both] == ["holdings", "young_openings"]
     assert both[1].baskets == "openings"
+    assert both[1].settings.unit.english == "lists of what a person opened in 6 months"
     assert both[1].population == {"age_band": ("18-24", "25-34"), "party_type": ("personal",)}
 
 
