@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +43,8 @@ knowledge = typer.Typer(help="What was found, what of it stands, and what expert
 application.add_typer(knowledge, name="knowledge")
 vault = typer.Typer(help="Clear identifiers and their keys; every reading is recorded.", no_args_is_help=True)
 application.add_typer(vault, name="vault")
+identity = typer.Typer(help="Which records are one person; every decision is kept.", no_args_is_help=True)
+application.add_typer(identity, name="identity")
 
 console = Console(highlight=False)
 
@@ -49,6 +52,9 @@ SourceOption = Annotated[
     str | None, typer.Option(help="A shipped mapping (berka), a bank's folder, or a mapping file.")
 ]
 AsOfOption = Annotated[str | None, typer.Option(help="Build as of this date, as 2024-03-31.")]
+DeliveredOnOption = Annotated[
+    str | None, typer.Option(help="Business date of what databases deliver now; today at the bank by default.")
+]
 CustomersOption = Annotated[int | None, typer.Option(help="Size of the sample bank.")]
 DEFAULT_CUSTOMERS = 20_000
 PurposeOption = Annotated[str, typer.Option(help="Why: a purpose of the role (warehouse/vault/access.yml).")]
@@ -67,12 +73,14 @@ def run(
     data: DataOption = None,
     as_of: AsOfOption = None,
     customers: CustomersOption = None,
+    delivered_on: DeliveredOnOption = None,
 ) -> None:
     """Land, transform, mine and release: the Dagster job `daily_refresh`, in this process."""
     # Dagster and dbt take seconds to import: commands that need neither do not wait for them.
     from dagster_project.lib.run import run_job  # noqa: PLC0415
 
     environment = choose_environment(home_of_process(), source, data, as_of, customers)
+    environment = replace(environment, delivered_on=parse_as_of(delivered_on, "DELIVERED_ON"))
     raise typer.Exit(run_job("daily_refresh", environment, console))
 
 
@@ -82,11 +90,13 @@ def retrain(
     data: DataOption = None,
     as_of: AsOfOption = None,
     customers: CustomersOption = None,
+    delivered_on: DeliveredOnOption = None,
 ) -> None:
     """Refresh, and fit the models anew: the Dagster job `retrain`. A model that fails its gates changes nothing."""
     from dagster_project.lib.run import run_job  # noqa: PLC0415
 
     environment = choose_environment(home_of_process(), source, data, as_of, customers)
+    environment = replace(environment, delivered_on=parse_as_of(delivered_on, "DELIVERED_ON"))
     raise typer.Exit(run_job("retrain", environment, console))
 
 
@@ -111,6 +121,12 @@ def sample(
     days: Annotated[
         int | None, typer.Option(help="Let the bank in the folder go on: its next days, as deliveries.")
     ] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(
+            help="Also load it into this database: postgresql://, mysql:// or sqlite:///; --out gets a mapping."
+        ),
+    ] = None,
 ) -> None:
     """Write the sample bank as files, or its next days: the same arguments give the same bytes."""
     from warehouse.sample_bank.dirt import Dirt  # noqa: PLC0415
@@ -129,6 +145,14 @@ def sample(
             next_step="leave them out, or write a bank anew without --days",
         )
     formats = tuple(format_ or ["parquet"])
+    if into is not None and (days is not None or "parquet" not in formats):
+        raise UserError(
+            "a database is filled with a whole bank, from its Parquet files",
+            where="--into",
+            found=f"beside --days {days}" if days is not None else "beside --format csv alone",
+            valid="--into with neither, or --format parquet --format csv",
+            next_step="leave --into out, or generate the bank for more months",
+        )
     with month_progress() as progress:
         if days is not None:
             bank = deliver(out, days, truth_dir=truth, progress=progress)
@@ -144,6 +168,11 @@ def sample(
                 dirt=Dirt() if dirt is None else Dirt.of_rate(dirt, formats),
                 progress=progress,
             )
+    if into is not None:
+        from warehouse.sample_bank.databases import addresses, load  # noqa: PLC0415
+
+        load(out, into, out)
+        console.print(f"loaded; the mapping is {out / 'mapping.yml'}. Set {', '.join(addresses(out))}", soft_wrap=True)
     for table, rows in bank.rows.items():
         console.print(f"{table:<16} {rows:>12,}")
     console.print(f"{bank.first_day} to {bank.last_day} in {out}", soft_wrap=True)
@@ -176,6 +205,13 @@ def choose_environment(
         console.print(f"No SOURCE given: the sample bank of {size:,} customers is used.")
         with month_progress() as progress:
             return Environment(home.root, "sample", ensure_generated(home.root / "sample", size, progress), day)
+    if source is not None and data is None:
+        from dagster_project.lib.environment import bank_of  # noqa: PLC0415
+
+        bank = bank_of(source)
+        if all(item.database is not None for item in bank.mapping.sources.values()):
+            # Nothing comes as a file.
+            data = bank.folder
     if source is None or data is None:
         raise UserError(
             "a bank is its mapping and its data, and one of them is missing",
@@ -236,16 +272,46 @@ def sources_check(
     mapping: Annotated[str, typer.Argument(help="A mapping file, a bank's folder, or a shipped name.")],
     data: DataOption = None,
 ) -> None:
-    """Say what of a mapping fits the contract (and, with --data, the files), what is missing, what it will do."""
+    """Say what of a mapping fits the contract, its databases and the files, what is missing, what it will do."""
     from warehouse.sources.bank import load_bank  # noqa: PLC0415
-    from warehouse.sources.validation import check_mapping  # noqa: PLC0415
+    from warehouse.trial import check_bank  # noqa: PLC0415
 
-    lines = check_mapping(load_bank(mapping), data)
+    lines = check_bank(load_bank(mapping), data)
     table = Table("", "where", "what", box=None, pad_edge=False)
     for line in lines:
         table.add_row(line.status, line.where, line.what)
     console.print(table)
     raise typer.Exit(2 if any(line.status == "error" for line in lines) else 0)
+
+
+@sources.command("init")
+def sources_init(
+    url: Annotated[
+        str, typer.Argument(help="Address of a database, or (better) the name of the environment variable with it.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write mapping.yml and bank.yml into.")] = Path("my_bank"),
+    schema: Annotated[list[str] | None, typer.Option(help="Only this schema; may be given several times.")] = None,
+) -> None:
+    """Propose a mapping from a database's own schema, to be read and corrected."""
+    from warehouse.sources.database import Address  # noqa: PLC0415
+    from warehouse.sources.proposal import propose, propose_settings, proposed_name  # noqa: PLC0415
+
+    is_variable = ":" not in url
+    variable = url if is_variable else "SOURCE_DATABASE_URL"
+    address = Address.from_environment(variable, "sources init") if is_variable else Address.of(url)
+    file = out / "mapping.yml"
+    if file.exists():
+        raise UserError("there is a mapping already", where=str(file), next_step="name another folder with --out")
+    text = propose(address, variable, schema or (), bank=proposed_name(out))
+    out.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    if not (out / "bank.yml").exists():
+        (out / "bank.yml").write_text(propose_settings(proposed_name(out)), encoding="utf-8")
+    console.print(
+        f"written: {file} and {out / 'bank.yml'}; read them, then: mainbank sources check {out}", soft_wrap=True
+    )
+    if not is_variable:
+        console.print(f"The address is not written there: set {variable} to it.", soft_wrap=True)
 
 
 @release.command("list")
@@ -281,9 +347,13 @@ def quarantine_list() -> None:
     """Show what could not be landed, by delivery, column and reason; classed values are masked."""
     from warehouse.quarantine import summarise  # noqa: PLC0415
 
-    table = Table("bank", "source", "file", "column", "reason", "rows", "first line", box=None, pad_edge=False)
+    table = Table("delivery", "source", "file", "column", "reason", "rows", "first line", box=None, pad_edge=False)
+    # whole: it is what replay asks for
+    table.columns[0].overflow, table.columns[0].no_wrap = "ignore", True
     for item in summarise(home_of_process()):
-        table.add_row(item.bank, item.source, item.file, item.column, item.reason, str(item.rows), str(item.first_line))
+        table.add_row(
+            item.delivery_id, item.source, item.file, item.column, item.reason, str(item.rows), str(item.first_line)
+        )
     console.print(table)
 
 
@@ -320,6 +390,25 @@ def knowledge_judge(
 
     until = judge(home_of_process(), knowledge_id, verdict, reason, expires, who=user_of_process())
     console.print(f"{knowledge_id}: {verdict} until {until}; in force from the next run", markup=False, soft_wrap=True)
+
+
+@quarantine.command("replay")
+def quarantine_replay(
+    delivery: Annotated[
+        str | None, typer.Argument(help="Delivery, as `quarantine list` names it; all of them by default.")
+    ] = None,
+    repaired: Annotated[
+        Path | None, typer.Option(help="JSON lines: source_row, and the columns that are put right.")
+    ] = None,
+    source: SourceOption = None,
+) -> None:
+    """Land what was repaired, or what the mapping, corrected since, accepts; the rest stays quarantined."""
+    from warehouse.replay import replay  # noqa: PLC0415
+
+    home = home_of_process()
+    results = replay(bank_in_force(home, source), home, delivery, repaired=repaired, progress=console.print)
+    landed = sum(result.entry.rows_landed for result in results)
+    console.print(f"{landed:,} {'row' if landed == 1 else 'rows'} landed; the next run registers them", soft_wrap=True)
 
 
 def user_of_process() -> str:
@@ -393,20 +482,79 @@ def vault_rotate() -> None:
         )
 
 
-def bank_in_force(home: Home) -> Bank:
-    """Mapping and settings of the bank the home was last run with.
+def bank_in_force(home: Home, source: str | None = None) -> Bank:
+    """Mapping and settings of a bank; by default of the one the home was last run with.
 
     Raises
     ------
     UserError
-        If it was never run.
+        If none is named and no run is noted in the home.
     """
     from dagster_project.lib.environment import bank_of  # noqa: PLC0415
 
+    if source is not None:
+        return bank_of(source)
     known = remembered(home.root)
     if known is None:
-        raise UserError("nothing was run in this home yet", where=str(home.root), next_step="run: mainbank run")
+        raise UserError(
+            "no run is noted in this home: which bank it is of is not known",
+            where=str(home.root),
+            next_step="run: mainbank run; of what was landed without it: mainbank quarantine replay --source BANK",
+        )
     return bank_of(known.source)
+
+
+ReasonOption = Annotated[str, typer.Option(help="Why; it is kept with the decision.")]
+
+
+@identity.command("show")
+def identity_show(person: Annotated[str, typer.Argument(help="person_id.")]) -> None:
+    """Show the records of a person and why each is one."""
+    from warehouse.identity import decisions  # noqa: PLC0415
+
+    home = home_of_process()
+    for record in decisions.records_of(home, bank_in_force(home), [person])[person]:
+        console.print(f"{record.place:<28} {record.evidence}", markup=False, soft_wrap=True)
+
+
+@identity.command("merge")
+def identity_merge(
+    persons: Annotated[list[str], typer.Argument(help="person_id of each of those who are one.")],
+    reason: ReasonOption,
+) -> None:
+    """Decide that persons are one; the next run makes them one, under the id that was known first."""
+    from warehouse.identity import decisions  # noqa: PLC0415
+
+    home = home_of_process()
+    decisions.merge(home, bank_in_force(home), persons, reason=reason, who=user_of_process())
+    console.print(f"decided: {', '.join(persons)} are one person; in force from the next run", soft_wrap=True)
+
+
+@identity.command("split")
+def identity_split(
+    person: Annotated[str, typer.Argument(help="person_id.")],
+    record: Annotated[list[str], typer.Option(help="A record that is somebody else's, as system:id; once for each.")],
+    reason: ReasonOption,
+) -> None:
+    """Decide that records are not of a person; the next run parts them for good."""
+    from warehouse.identity import decisions  # noqa: PLC0415
+
+    home = home_of_process()
+    decisions.split(home, bank_in_force(home), person, record, reason=reason, who=user_of_process())
+    console.print(f"decided: {', '.join(record)} not of {person}; in force from the next run", soft_wrap=True)
+
+
+@identity.command("train")
+def identity_train(reason: ReasonOption, seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 1) -> None:
+    """Estimate from the bank's own records how much it says that they agree or differ; nothing is labelled."""
+    from warehouse.identity.training import train  # noqa: PLC0415
+
+    home = home_of_process()
+    model = train(home, bank_in_force(home), seed=seed, reason=reason, who=user_of_process())
+    for comparison, levels in model.as_dictionary()["comparisons"].items():
+        for level, stated in levels.items():
+            console.print(f"{comparison:<12} {level:<28} m {stated['m']:<10.4g} u {stated['u']:.4g}", markup=False)
+    console.print(f"model {model.name} is in force from the next run", soft_wrap=True)
 
 
 @application.command()

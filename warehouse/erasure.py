@@ -26,8 +26,9 @@ import pyarrow.parquet as pq
 
 from warehouse.errors import UserError
 from warehouse.home import Home
+from warehouse.identity import decisions
 from warehouse.judgement import ErasedRows
-from warehouse.ledger import LEDGER_FOLDER, LedgerEntry, read_ledger, write_entry
+from warehouse.ledger import LEDGER_FOLDER, RECONCILIATION, LedgerEntry, read_ledger, write_entry
 from warehouse.person import PersonRows, find_rows, records_of
 from warehouse.quarantine import FAULTS, QUARANTINED_RECORDS, quarantine_path, quarantined_records, with_block
 from warehouse.release import list_releases
@@ -183,7 +184,7 @@ def plan(home: Home, bank: Bank, person_ids: Sequence[str], *, who: str) -> Eras
 def erase(
     home: Home, bank: Bank, person_ids: Sequence[str], *, reason: str, who: str, with_shared: bool = False
 ) -> dict[str, Any]:
-    """Erase persons: afterwards no key, landed row or quarantined record of theirs is left.
+    """Erase persons: afterwards no key, landed row, quarantined record or decision about them is left.
 
     The warehouse file is deleted, since deleted rows stay in DuckDB's bytes: the next run builds a new one.
 
@@ -323,6 +324,7 @@ class _Erasure:
             self._destroy_keys(path)
         for path in sorted((home.root / "models" / self._bank).glob("*/*/*.parquet")):
             self._drop_persons(path)
+        decisions.forget(home, self._bank, stated["record_ids"], stated["person_ids"])
         self._remove_built()
         self._manifests.settle()
         known = {line["erasure_id"]: line for line in read_lines(home.decisions / ERASURES)}
@@ -370,7 +372,7 @@ class _Erasure:
                     entry,
                     rows_landed=landed,
                     rows_quarantined=remaining,
-                    rows_erased=entry.rows_read - landed - remaining - entry.rows_filtered,
+                    rows_erased=entry.rows_read - landed - remaining - entry.rows_filtered - entry.rows_unchanged,
                     parquet_sha256=sha256,
                     erasures=(*entry.erasures, self._id),
                 ),
@@ -515,7 +517,12 @@ class _Erasure:
             write_parquet(path, table.filter(pc.invert(is_theirs)), path.stat().st_mode & 0o777)
 
     def _remove_built(self) -> None:
-        """Remove what is built from landing: deleted rows would stay in the bytes of a DuckDB file."""
+        """Remove what is built from landing: deleted rows would stay in the bytes of a DuckDB file.
+
+        So does what was found by comparing with sources: it lists rows, and the next run compares again.
+        """
+        for path in (self._home.landing / self._bank / RECONCILIATION).glob("*"):
+            path.unlink()
         built = [self._home.warehouse, *self._home.as_of.glob("*.duckdb")]
         for file in built:
             for path in (file, file.with_name(f"{file.name}.wal")):

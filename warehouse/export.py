@@ -126,6 +126,7 @@ def _quarantined(home: Home, bank: Bank, rows: PersonRows, entries: dict[str, Le
             found += [
                 {"file": entries[delivery].file, "source_row": number, "record": records[number]}
                 for number in sorted(numbers)
+                if number in records
             ]
     return found
 

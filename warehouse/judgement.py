@@ -6,7 +6,7 @@ the source's reader; references between tables are resolved when the warehouse i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -35,8 +35,10 @@ ADDED_COLUMNS = (SOURCE_ROW, "_known_on", "_is_known_on_assumed", "_operation")
 RECORD_ID = "record_id"
 LANDED, QUARANTINED, FILTERED, ERASED = 0, 1, 2, 3
 _CHUNK_ROWS = 1 << 12
+_REMEMBERED = 1 << 18
 _VERDICT = "_verdict"
 _RECORD = "_record"
+_DELETED = "_deleted"
 _ERASED = "_erased"
 
 
@@ -92,6 +94,8 @@ class JudgedRows:
         Number of rows the mapping's `where` does not keep.
     erased
         Number of rows left out since their person was erased.
+    unchanged
+        Number of rows left out since they were landed before and are the same.
     """
 
     landed: pa.Table
@@ -100,6 +104,7 @@ class JudgedRows:
     faults: list[Fault]
     filtered: int
     erased: int = 0
+    unchanged: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,30 @@ class _Identifying:
     def values(self) -> pa.Array:
         """The normalised value of each row: only rows that are sealed by themselves need it."""
         return pc.take(self.by_code, self.codes)
+
+
+class _Tokens:
+    """Tokens of the values of the last batches: to look one up costs less than to make it, and most come again."""
+
+    def __init__(self) -> None:
+        self._values = pa.array([], pa.string())
+        self._tokens = pa.array([], pa.string())
+
+    def of(self, values: pa.Array, make: Callable[[pa.Array], pa.Array]) -> pa.Array:
+        """Token of each value; `make` gives those of values that were not seen lately."""
+        found = pc.index_in(values, value_set=self._values)
+        if len(self._values) + found.null_count > _REMEMBERED:
+            # Begun anew rather than sorted by age: a batch is far smaller.
+            self._values, self._tokens = self._values[:0], self._tokens[:0]
+            found = pa.nulls(len(values), pa.int32())
+        is_fresh = found.is_null().to_numpy(zero_copy_only=False)
+        places = found.fill_null(0).to_numpy().astype(np.int64)
+        places[is_fresh] = len(self._values) + np.arange(np.count_nonzero(is_fresh))
+        if found.null_count:
+            fresh = values.filter(pa.array(is_fresh))
+            self._values = pa.concat_arrays([self._values, fresh])
+            self._tokens = pa.concat_arrays([self._tokens, make(fresh)])
+        return pc.take(self._tokens, pa.array(places))
 
 
 @dataclass(frozen=True)
@@ -145,6 +174,8 @@ class Judge:
         `upsert` or `delete`. Of a deleted row only the key must be there, and `where` is not asked.
     erased
         Rows that are left out whatever they hold.
+    is_news
+        Tells of rows as they would be landed which of them are new or changed; without it all are.
     """
 
     def __init__(
@@ -157,9 +188,12 @@ class Judge:
         known_on: date | None,
         operation: str,
         erased: ErasedRows = NOTHING_ERASED,
+        is_news: Callable[[pa.Table], pa.Array] | None = None,
     ) -> None:
         self._connection = connection
+        self._tokens = _Tokens()
         self._erased = erased
+        self._is_news = is_news
         self._source = source
         self._is_delete = operation == "delete"
         self._absent = [column.name for column in source.columns if column.name not in names]
@@ -215,14 +249,24 @@ class Judge:
             name: self._identified(judged.column(column) if column in judged.column_names else batch.column(name))
             for name, column in self._clear.items()
         }
+        landed = self._landed(batch, judged, clear)
+        unchanged = 0
+        if self._is_news is not None:
+            is_news = self._is_news(landed)
+            unchanged = landed.num_rows - int(pc.sum(is_news.cast(pa.int64())).as_py() or 0)
+            if unchanged:
+                # Their clear values are in the vault already.
+                landed, judged = landed.filter(is_news), judged.filter(is_news)
+                clear = {name: self._identified(found.values.filter(is_news)) for name, found in clear.items()}
         record_values, block_values = self._identifying_values(judged, clear)
         return JudgedRows(
-            landed=self._landed(batch, judged, clear),
+            landed=landed,
             record_values=record_values,
             block_values=block_values,
             faults=faults,
             filtered=int((verdict == FILTERED).sum()),
             erased=int((verdict == ERASED).sum()),
+            unchanged=unchanged,
         )
 
     def _of_batch(self, query: str, batch: pa.Table) -> pa.Table:
@@ -273,18 +317,21 @@ class Judge:
             raise RuntimeError("DuckDB gave the values of a batch back in another order")
         return found
 
-    def _identified(self, values: pa.ChunkedArray) -> _Identifying:
+    def _identified(self, values: pa.ChunkedArray | pa.Array) -> _Identifying:
         """Normalised values and tokens, each distinct one worked out once."""
-        encoded = pc.dictionary_encode(values.cast(pa.string()).combine_chunks())
+        texts = values.cast(pa.string())
+        encoded = pc.dictionary_encode(texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts)
         by_code, codes = normalised(encoded.dictionary), encoded.indices
         if not len(by_code):
             return _Identifying(by_code, codes, pa.nulls(len(values), pa.string()), by_code)
-        token = token_expression("value", is_normalised=True)
-        found = self._of_distinct(by_code, f"select {token} as hashed, place from distinct_text")
-        tokens = pc.take(found.column("hashed").cast(pa.string()).combine_chunks(), codes)
+        tokens = pc.take(self._tokens.of(by_code, self._token_of), codes)
         # Two values may have become one only where trimming changed some.
         distinct = by_code if by_code.equals(encoded.dictionary) else by_code.drop_null().unique()
         return _Identifying(by_code, codes, tokens, distinct)
+
+    def _token_of(self, values: pa.Array) -> pa.Array:
+        query = f"select {token_expression('value', is_normalised=True)} as hashed, place from distinct_text"
+        return self._of_distinct(values, query).column("hashed").cast(pa.string()).combine_chunks()
 
     def _landed(self, batch: pa.Table, judged: pa.Table, clear: dict[str, _Identifying]) -> pa.Table:
         """As delivered: the text itself, not what was read from it. What is identifying leaves as a token."""
@@ -299,7 +346,11 @@ class Judge:
         columns[SOURCE_ROW] = batch.column(SOURCE_ROW)
         columns["_known_on"] = judged.column("_known_on")
         columns["_is_known_on_assumed"] = pa.repeat(pa.scalar(self._known_on is None), batch.num_rows)
-        columns["_operation"] = pa.repeat(pa.scalar(self._operation), batch.num_rows)
+        columns["_operation"] = (
+            pc.if_else(judged.column(_DELETED).cast(pa.bool_()), "delete", "upsert")
+            if _DELETED in judged.column_names
+            else pa.repeat(pa.scalar(self._operation), batch.num_rows)
+        )
         return pa.table(columns)
 
     def _steps(self) -> str:
@@ -340,6 +391,8 @@ class Judge:
     def _final_select(self) -> str:
         """What has to be worked out; columns that stay as they are do not travel through the database."""
         columns = [SOURCE_ROW, _VERDICT, "_known_on"]
+        if self._source.deleted_when is not None and not self._is_delete:
+            columns.append(f"coalesce(({self._source.deleted_when}), false) as {_DELETED}")
         columns += [quote_name(column.name) for column in self._source.derive if not column.is_identifying]
         if self._source.record is not None:
             columns.append(f"{normalised_expression(quote_name(self._source.record))} as {_RECORD}")
@@ -487,7 +540,11 @@ class Judge:
         expressions = [f"derive.{column.name}: {column.expression}" for column in self._source.derive]
         expressions += [
             f"{label}: {text}"
-            for label, text in (("known_on", self._source.known_on), ("where", self._source.where))
+            for label, text in (
+                ("known_on", self._source.known_on),
+                ("where", self._source.where),
+                ("deleted_when", self._source.deleted_when),
+            )
             if text
         ]
         # DuckDB quotes values in messages of conversions: those are not passed on.

@@ -7,12 +7,14 @@ and swept away by the next one. What rows mean belongs to `registration`.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import fcntl
 import hashlib
 import os
 import re
 import time
+import zoneinfo
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,9 +32,12 @@ from warehouse import vault
 from warehouse.erasure import complete as complete_erasure
 from warehouse.erasure import erased_rows
 from warehouse.errors import UserError
+from warehouse.freshness import DriftError, end_stop, forgotten_columns, record_stop
 from warehouse.home import Home
+from warehouse.increments import DATABASE_FILE, Extract, Window, next_window, request_hash
 from warehouse.judgement import ADDED_COLUMNS, RECORD_ID, ErasedRows, Fault, Judge, JudgedRows
 from warehouse.ledger import (
+    KNOWN_FROM_THE_START,
     LedgerEntry,
     delivery_id,
     flush_folder,
@@ -40,13 +45,31 @@ from warehouse.ledger import (
     read_ledger,
     write_entry,
 )
-from warehouse.quarantine import FAULTS, QUARANTINED, QUARANTINED_RECORDS, quarantine_path, with_block
+from warehouse.quarantine import (
+    FAULTS,
+    QUARANTINED,
+    QUARANTINED_RECORDS,
+    quarantine_path,
+    quarantined_records,
+    with_block,
+)
+from warehouse.reconciliation import reconcile
 from warehouse.sources.bank import Bank
+from warehouse.sources.database import (
+    Address,
+    DatabaseRows,
+    Session,
+    TableRows,
+    fits_type,
+    probe_statement,
+    read_statement,
+    under_own_names,
+)
 from warehouse.sources.delimited import DelimitedRows, likely_delimiter
-from warehouse.sources.delivered import DeliveredRows, RowBatch
+from warehouse.sources.delivered import DeliveredRows, RenamedRows, RowBatch
 from warehouse.sources.parquet import ParquetRows
 from warehouse.sources.queries import create_bank_time_macro
-from warehouse.sources.specification import CsvFormat, DerivedColumn, SourceColumn, SourceSpec
+from warehouse.sources.specification import CsvFormat, DatabaseSpec, DerivedColumn, SourceColumn, SourceSpec
 from warehouse.vault.files import spill_folder
 from warehouse.vault.keys import TOKEN_FILE
 from warehouse.vault.manifests import FOLDER as MANIFESTS
@@ -59,6 +82,8 @@ _DATED_FOLDER = re.compile(r"(\d{4})/(\d{2})/(\d{2})")
 #: an account: fields may have slipped by one.
 _HARMLESS = re.compile(r"[0-9 .,:/+-]{1,10}")
 _EXAMPLES = 3
+#: By how many rows it is told whether the values of a column repeat.
+_FIRST_ROWS = 1 << 13
 
 
 @dataclass(frozen=True)
@@ -99,11 +124,22 @@ class LandingResult:
     seconds: float
 
 
-def land(bank: Bank, data_dir: Path, home: Home, progress: Callable[[str], None] | None = None) -> list[LandingResult]:
-    """Land every delivery of a data folder that is not in the ledger yet.
+def land(
+    bank: Bank,
+    data_dir: Path,
+    home: Home,
+    progress: Callable[[str], None] | None = None,
+    delivered_on: date | None = None,
+) -> list[LandingResult]:
+    """Land every delivery of a data folder that is not in the ledger yet, and what the databases have that is new.
 
-    All files are found and their headers compared with the mapping before the first one is landed. Each delivery is
-    then landed whole or not at all; calling again after any failure goes on where it stopped.
+    All files are found and their headers compared with the mapping before the first one is landed; databases are read
+    after the files, one source after the other. Each delivery is landed whole or not at all; calling again after any
+    failure goes on where it stopped.
+
+    A source whose columns are no longer those of the mapping stands still, the others go on: see `freshness.stops`. If
+    nothing of it was ever landed there is nothing to go on with: a file then stops everything before anything is
+    landed, a table of a database what would be read after it. What was landed before it stays.
 
     Parameters
     ----------
@@ -115,11 +151,13 @@ def land(bank: Bank, data_dir: Path, home: Home, progress: Callable[[str], None]
         The installation.
     progress
         Receives one line per delivery.
+    delivered_on
+        Business date of what the databases deliver now; today at the bank by default.
 
     Returns
     -------
     list of LandingResult
-        One per delivery found, by date and in the order of the mapping's sources.
+        One per delivery found, by date and in the order of the mapping's sources; those of databases last.
 
     Raises
     ------
@@ -127,8 +165,28 @@ def land(bank: Bank, data_dir: Path, home: Home, progress: Callable[[str], None]
         If something is missing, is not what the mapping says, cannot be written, or has too many faulty records.
     """
     tell = progress or (lambda _line: None)
+    today = delivered_on or datetime.now(zoneinfo.ZoneInfo(bank.settings.time_zone)).date()
     deliveries = discover(bank, data_dir, tell)
-    opened = [open_rows(delivery) for delivery in deliveries]
+    opened = [_opened(delivery) for delivery in deliveries]
+    addresses = _addresses(bank)
+    with open_landing(bank, home, tell) as (landing, entries):
+        ready, stopped = _without_stopped(bank, home, deliveries, opened, entries=entries)
+        results = [landing.land(delivery, rows, entries) for delivery, rows in ready]
+        # Only now, since what was landed before the refused delivery says since when a source is stale.
+        for delivery, drift in stopped:
+            name = delivery.source.name
+            stop = record_stop(home, bank.name, name, entries=entries, refused=delivery.known_on, why=drift)
+            tell(f"{name} stands still since {stop.stale_since or 'the initial load'}: {drift}")
+        for source, address in addresses.items():
+            results += landing.extract(bank.mapping.sources[source], address, entries, today)
+        for forgotten in forgotten_columns(bank, entries):
+            tell(str(forgotten))
+        return results
+
+
+@contextmanager
+def open_landing(bank: Bank, home: Home, tell: Callable[[str], None]) -> Iterator[tuple[Landing, list[LedgerEntry]]]:
+    """A home made ready to be landed in, by one process at a time, and its ledger."""
     home.prepare()
     with _told_when_unwritable(home), _exclusive(home, bank.name):
         complete_erasure(home)
@@ -138,13 +196,85 @@ def land(bank: Bank, data_dir: Path, home: Home, progress: Callable[[str], None]
             vault.check_files(home, bank.name, keys, is_thorough=False, is_landing=True)
             _sweep(home, bank.name, {entry.delivery_id for entry in entries})
             with _judging_connection(bank, home, keys.token) as connection:
-                landing = _Landing(bank, home, connection, keys, tell)
+                landing = Landing(bank, home, connection, keys, tell)
                 try:
-                    return [
-                        landing.land(delivery, rows, entries) for delivery, rows in zip(deliveries, opened, strict=True)
-                    ]
+                    yield landing, entries
                 finally:
                     landing.close()
+
+
+def check_deliveries(bank: Bank, data_dir: Path, home: Home) -> None:
+    """Raise what `land` would raise before it lands anything.
+
+    Raises
+    ------
+    UserError
+        If something is missing, or is not what the mapping says.
+    """
+    _addresses(bank)
+    deliveries = discover(bank, data_dir)
+    opened = [_opened(delivery) for delivery in deliveries]
+    _refuse_what_never_came(deliveries, opened, read_ledger(home.landing, bank.name))
+
+
+def _addresses(bank: Bank) -> dict[str, Address]:
+    """Address of each source that is in a database."""
+    return {
+        source.name: Address.from_environment(
+            source.database.url_from, bank.mapping.place(f"sources.{source.name}.database.url_from")
+        )
+        for source in bank.mapping.sources.values()
+        if source.database is not None
+    }
+
+
+def _opened(delivery: Delivery) -> DeliveredRows | DriftError:
+    try:
+        return open_rows(delivery)
+    except DriftError as drift:
+        return drift
+
+
+def _refuse_what_never_came(
+    deliveries: Sequence[Delivery], opened: Sequence[DeliveredRows | DriftError], entries: Sequence[LedgerEntry]
+) -> None:
+    standing = {entry.source for entry in in_force(entries)}
+    for delivery, rows in zip(deliveries, opened, strict=True):
+        if isinstance(rows, DriftError) and delivery.source.name not in standing:
+            raise rows
+
+
+def _without_stopped(
+    bank: Bank,
+    home: Home,
+    deliveries: Sequence[Delivery],
+    opened: Sequence[DeliveredRows | DriftError],
+    *,
+    entries: list[LedgerEntry],
+) -> tuple[list[tuple[Delivery, DeliveredRows]], list[tuple[Delivery, DriftError]]]:
+    """The deliveries that can be landed, of a source that drifted those up to that delivery; and those refused."""
+    _refuse_what_never_came(deliveries, opened, entries)
+    places = {entry.place: entry for entry in in_force(entries)}
+    ready: list[tuple[Delivery, DeliveredRows]] = []
+    stopped: dict[str, tuple[Delivery, DriftError]] = {}
+    for delivery, rows in zip(deliveries, opened, strict=True):
+        source = delivery.source.name
+        if isinstance(rows, DriftError):
+            place = (bank.name, source, delivery.known_on or KNOWN_FROM_THE_START, delivery.operation, delivery.file)
+            # What was landed under an earlier mapping stays as it was landed.
+            if place not in places or places[place].file_sha256 != _sha256(delivery.path):
+                stopped.setdefault(source, (delivery, rows))
+        elif source not in stopped:
+            ready.append((delivery, rows))
+    for source_ in bank.mapping.sources.values():
+        if source_.database is None and source_.name not in stopped:
+            end_stop(home, bank.name, source_.name)
+    return ready, list(stopped.values())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def discover(bank: Bank, data_dir: Path, tell: Callable[[str], None] = lambda _line: None) -> list[Delivery]:
@@ -155,6 +285,8 @@ def discover(bank: Bank, data_dir: Path, tell: Callable[[str], None] = lambda _l
     UserError
         If the folder or every file of a source is missing, or a dated folder is no date.
     """
+    if all(source.database is not None for source in bank.mapping.sources.values()):
+        return []
     if not data_dir.is_dir():
         raise UserError(
             "the folder with the deliveries is not there",
@@ -165,6 +297,8 @@ def discover(bank: Bank, data_dir: Path, tell: Callable[[str], None] = lambda _l
     folders = _dated_folders(data_dir)
     deliveries = []
     for source in bank.mapping.sources.values():
+        if source.database is not None:
+            continue
         found = [
             Delivery(source, path, path.relative_to(data_dir).as_posix(), known_on, operation)
             for folder, known_on, operation in [(data_dir, None, "upsert"), *folders]
@@ -213,8 +347,39 @@ def open_rows(delivery: Delivery) -> DeliveredRows:
         raise UserError(
             "a delivered file cannot be read", where=str(delivery.path), found=error.strerror or str(error)
         ) from error
+    names = source.renamed(rows.column_names)
+    types = rows.types() if isinstance(rows, ParquetRows) else {}
+    if names:
+        rows = RenamedRows(rows, names)
     _check_columns(delivery, rows)
+    _check_types(delivery, {names.get(name, name): type_ for name, type_ in types.items()})
     return rows
+
+
+def _check_types(delivery: Delivery, types: dict[str, pa.DataType]) -> None:
+    """Refuse columns whose type can hold no value of the declared one."""
+    wrong = [
+        (column, types[column.name])
+        for column in delivery.source.columns
+        if column.name in types and not fits_type(column.type, types[column.name])
+    ]
+    if wrong:
+        types_en = ", ".join(f"{column.name} {type_} in the place of {column.type}" for column, type_ in wrong)
+        types_zh = "，".join(f"{column.name} 为 {type_}，应为 {column.type}" for column, type_ in wrong)
+        raise DriftError(
+            f"columns of source {delivery.source.name} are of another type",
+            reason_en=f"of another type: {types_en}",
+            reason_zh=f"类型不符：{types_zh}",
+            where=f"{delivery.path}, schema",
+            found=", ".join(f"{column.name} {type_}" for column, type_ in wrong),
+            valid=", ".join(f"{column.name} {column.type}" for column, _ in wrong),
+            next_step=f"correct sources.{delivery.source.name}.columns in the mapping, or what the source delivers",
+        )
+
+
+def _delivered_as(source: SourceSpec) -> str:
+    """What somebody corrects who corrects what a source delivers."""
+    return "the file" if source.database is None else "the table or query of the database"
 
 
 def _check_columns(delivery: Delivery, rows: DeliveredRows) -> None:
@@ -230,7 +395,7 @@ def _check_columns(delivery: Delivery, rows: DeliveredRows) -> None:
     shown = [name if is_header or name.casefold() in known_names else f"{name[:1]}*" for name in found]
     where = f"{delivery.path}, {'line 1' if isinstance(source.format, CsvFormat) else 'schema'}"
     if missing:
-        next_step = "correct the file, or the columns of the source in the mapping"
+        next_step = f"correct {_delivered_as(source)}, or the columns of the source in the mapping"
         if isinstance(source.format, CsvFormat) and source.format.header:
             delimiter = likely_delimiter(delivery.path, source.format, set(declared))
             if delimiter is not None:
@@ -238,12 +403,21 @@ def _check_columns(delivery: Delivery, rows: DeliveredRows) -> None:
                     f"the header seems to be separated by {delimiter}, the mapping says "
                     f"'{source.format.delimiter}': correct sources.{source.name}.format.delimiter"
                 )
-        raise UserError(
+        renamed = {name: near[0] for name in missing if (near := difflib.get_close_matches(name, additional, n=1))}
+        if renamed and is_header:
+            told = "; ".join(f"{a} to {b} (under {a}: delivered_as: [{b}])" for a, b in renamed.items())
+            next_step += f"; renamed, by the look of it: {told}"
+        is_told = bool(additional) and is_header
+        raise DriftError(
             f"columns of source {source.name} are missing",
+            reason_en=f"missing: {', '.join(missing)}"
+            + (f"; not declared: {', '.join(additional[:50])}" if is_told else ""),
+            reason_zh=f"缺少字段：{'、'.join(missing)}"
+            + (f"；未声明字段：{'、'.join(additional[:50])}" if is_told else ""),
             where=where,
             found=f"{', '.join(shown[:50])}" + ("" if is_header else " (masked: this is hardly a header)"),
             valid=f"{', '.join(needed)}\n    missing: {', '.join(missing)}"
-            + (f"\n    not declared: {', '.join(additional[:50])}" if additional and is_header else ""),
+            + (f"\n    not declared: {', '.join(additional[:50])}" if is_told else ""),
             next_step=next_step,
         )
     reserved = [name for name in found if name.startswith("_") or name == RECORD_ID]
@@ -309,8 +483,8 @@ def _matching(folder: Path, pattern: str, *, is_initial: bool) -> list[Path]:
     return [p for p in found if not (is_initial and _DATED_FOLDER.match(p.relative_to(folder).as_posix()))]
 
 
-class _Landing:
-    """Lands the deliveries of one call."""
+class Landing:
+    """Lands the deliveries of one call; made by `open_landing`."""
 
     def __init__(
         self,
@@ -327,31 +501,218 @@ class _Landing:
         self._manifests = Manifests(home.vault, bank.name, keys.token)
         self._ring = vault.KeyRing(keys, home.vault, bank.name, bank.settings.resources.memory_limit)
         self._tell = tell
+        self._sessions: dict[Address, Session] = {}
 
     def close(self) -> None:
         """Let go of the keys."""
         self._ring.close()
+        for session in self._sessions.values():
+            session.close()
 
     def land(self, delivery: Delivery, rows: DeliveredRows, entries: list[LedgerEntry]) -> LandingResult:
         """Land one delivery; `entries` is the ledger, to which what is landed is added."""
         started = time.perf_counter()
         size = delivery.path.stat().st_size
-        with delivery.path.open("rb") as handle:
-            file_sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
-        landing_hash = delivery.source.landing_hash
-        identity = delivery_id(
-            self._bank.name,
-            delivery.source.name,
-            delivery.known_on,
-            operation=delivery.operation,
-            file_sha256=file_sha256,
-            landing_hash=landing_hash,
-        )
-        known = next((entry for entry in entries if entry.delivery_id == identity), None)
+        file_sha256 = _sha256(delivery.path)
+        draft = self._draft(delivery, file_sha256, size)
+        known = next((entry for entry in entries if entry.delivery_id == draft.delivery_id), None)
         if known is not None and known.parquet_path(self._home.landing).is_file():
             return self._seen_again(replace(known, file=delivery.file), known, entries, started)
-        draft = LedgerEntry(
-            delivery_id=identity,
+
+        def check(entry: LedgerEntry) -> LedgerEntry:
+            if _sha256(delivery.path) != file_sha256:
+                raise UserError(
+                    "a delivered file changed while it was read, so nothing of it was landed",
+                    where=str(delivery.path),
+                    next_step="wait until it is complete, then run again",
+                )
+            return entry
+
+        return self._land_rows(delivery, rows, draft, entries, check, started=started)
+
+    def extract(
+        self, source: SourceSpec, address: Address, entries: list[LedgerEntry], delivered_on: date
+    ) -> list[LandingResult]:
+        """Land what a database has that is new: changed rows, then deleted keys."""
+        database = source.database
+        if database is None:
+            raise ValueError("the source is no database")
+        standing = [entry for entry in in_force(entries) if entry.source == source.name]
+        window = next_window(source, standing, delivered_on, address.dialect)
+        place = f"{address.variable}: {database.table or 'query'}"
+        resources = self._bank.settings.resources
+        delivery = Delivery(source, Path(place), DATABASE_FILE, window.known_on, "upsert")
+        # One process for all sources of an address: starting it takes longer than a small table.
+        session = self._sessions.setdefault(address, Session(address, tell=self._tell))
+        session.lock_seconds = database.lock_seconds
+        try:
+            delivery, statement = _checked_statement(session, delivery, window)
+        except DriftError as drift:
+            if not standing:
+                raise
+            stop = record_stop(
+                self._home, self._bank.name, source.name, entries=entries, refused=delivered_on, why=drift
+            )
+            self._tell(f"{source.name} stands still since {stop.stale_since or 'the initial load'}: {drift}")
+            return []
+        source = delivery.source
+        extract = Extract(
+            source,
+            window,
+            self._home.landing,
+            memory_limit=resources.memory_limit,
+            threads=resources.threads,
+            spill=Path(spill_folder(self._home.vault)),
+        )
+        try:
+            listed = self._listed_deletes(session, source) if window.known_on else None
+            started = time.perf_counter()
+            rows = DatabaseRows(
+                session, statement, rows_in_batch=database.chunk_rows, limit=database.limit, place=place
+            )
+            results = [self._land_extract(delivery, rows, extract, entries, statement=statement, started=started)]
+            if window.known_on is not None and database.limit is None:
+                results += self._land_deletes(session, delivery, extract, entries, listed)
+            end_stop(self._home, self._bank.name, source.name)
+            if database.reconcile is not None and database.limit is None:
+                reconcile(
+                    session,
+                    source,
+                    self._bank,
+                    self._home,
+                    entries=entries,
+                    entry=results[0].entry,
+                    tell=self._tell,
+                )
+            return results
+        finally:
+            extract.close()
+
+    def quarantined(self, entry: LedgerEntry) -> dict[int, str]:
+        """Quarantined records of a delivery as they stood in the file, by row number; they stay in this process."""
+        path = quarantine_path(self._home.quarantine, entry.bank, entry.delivery_id)
+        # Compared with the manifest by its content: what was put in its place must not be landed.
+        return quarantined_records(self._ring, entry.bank, path) if self._manifests.holds(path) else {}
+
+    def replay(
+        self, delivery: Delivery, rows: DeliveredRows, replayed: LedgerEntry, entries: list[LedgerEntry]
+    ) -> LandingResult | None:
+        """Land what can be landed of quarantined records; None if that is none of them."""
+        draft = self._draft(delivery, replayed.file_sha256, 0)
+
+        def complete(entry: LedgerEntry) -> LedgerEntry:
+            # Records stay as they stand in the file that was delivered, in its order of columns.
+            return replace(entry, replays=replayed.delivery_id, delivered_columns=replayed.delivered_columns)
+
+        result = self._land_rows(delivery, rows, draft, entries, complete, started=time.perf_counter(), is_replay=True)
+        return result if result.is_new else None
+
+    def _land_extract(
+        self,
+        delivery: Delivery,
+        rows: DeliveredRows,
+        extract: Extract,
+        entries: list[LedgerEntry],
+        *,
+        statement: str,
+        started: float,
+    ) -> LandingResult:
+        draft = self._draft(delivery, self._asked(delivery, entries, statement), 0)
+        is_trial = delivery.source.database is not None and delivery.source.database.limit is not None
+
+        def complete(entry: LedgerEntry) -> LedgerEntry:
+            return replace(entry, watermark=None if is_trial else extract.watermark, is_trial=is_trial)
+
+        needs_seen = delivery.source.database is not None and delivery.source.database.deletes.query is not None
+        is_first = delivery.known_on is None and not needs_seen
+        return self._land_rows(
+            delivery,
+            rows,
+            draft,
+            entries,
+            complete,
+            started=started,
+            extract=extract,
+            is_all_news=is_first,
+            is_asked=True,
+        )
+
+    def _asked(self, delivery: Delivery, entries: Sequence[LedgerEntry], statement: str) -> str:
+        place = (
+            self._bank.name,
+            delivery.source.name,
+            delivery.known_on or KNOWN_FROM_THE_START,
+            delivery.operation,
+            delivery.file,
+        )
+        return request_hash(statement, sum(entry.place == place for entry in entries))
+
+    def _listed_deletes(self, session: Session, source: SourceSpec) -> pa.Table | None:
+        """Keys that the source lists as deleted; read before its rows, so that what came back since is not deleted."""
+        if source.database is None or source.database.deletes.query is None:
+            return None
+        dialect = session.address.dialect
+        spec = DatabaseSpec(source.database.url_from, query=source.database.deletes.query)
+        columns = [column for column in source.columns if column.name in source.key]
+        return session.table(read_statement(spec, dialect, columns, [], None))
+
+    def _land_deletes(
+        self,
+        session: Session,
+        upserts: Delivery,
+        extract: Extract,
+        entries: list[LedgerEntry],
+        listed: pa.Table | None,
+    ) -> list[LandingResult]:
+        source = upserts.source
+        delivery = replace(upserts, operation="delete")
+        own = [entry for entry in in_force(entries) if entry.source == source.name]
+        before = [e for e in own if e.operation != "delete" or e.known_on != delivery.known_on]
+        if listed is not None:
+            files = [entry.parquet_path(self._home.landing) for entry in before if entry.operation == "delete"]
+            keys = extract.not_deleted(extract.not_seen(listed), files)
+        elif source.database is not None and source.database.deletes.keys:
+            columns = [column for column in source.columns if column.name in source.key]
+            asked = replace(source.database, cursor=None)
+            present = session.table(read_statement(asked, session.address.dialect, columns, [], None))
+            files = [entry.parquet_path(self._home.landing) for entry in before]
+            keys, standing = extract.vanished(present, files)
+            self._check_deletions(delivery, deleted=keys.num_rows, standing=standing, present=present.num_rows)
+        else:
+            return []
+        if not keys.num_rows and len(before) == len(own):
+            return []
+        started = time.perf_counter()
+        draft = self._draft(delivery, self._asked(delivery, entries, "deleted keys"), 0)
+        rows = TableRows(keys, str(delivery.path))
+        return [self._land_rows(delivery, rows, draft, entries, lambda entry: entry, started=started, is_asked=True)]
+
+    def _check_deletions(self, delivery: Delivery, *, deleted: int, standing: int, present: int) -> None:
+        """Refuse deletions of too large a part of a source: more likely it is empty, or shows the user less."""
+        share = self._bank.settings.deletes.maximum_share
+        if deleted <= share * standing:
+            return
+        raise UserError(
+            "too many deletions: they are refused and none of them was landed",
+            where=str(delivery.path),
+            found=f"{deleted:,} of {standing:,} keys ({deleted / standing:.2%}) are gone; "
+            f"the source has {present:,} now",
+            valid=f"at most {share:.2%} (bank.yml: deletes.maximum_share)",
+            next_step="see whether the source is whole and the user may read all of it; if the rows are really gone, "
+            "allow a larger share for this run",
+        )
+
+    def _draft(self, delivery: Delivery, file_sha256: str, size: int) -> LedgerEntry:
+        landing_hash = delivery.source.landing_hash
+        return LedgerEntry(
+            delivery_id=delivery_id(
+                self._bank.name,
+                delivery.source.name,
+                delivery.known_on,
+                operation=delivery.operation,
+                file_sha256=file_sha256,
+                landing_hash=landing_hash,
+            ),
             bank=self._bank.name,
             source_system=delivery.source.source_system,
             source=delivery.source.name,
@@ -372,19 +733,41 @@ class _Landing:
             parquet_sha256="",
             key_id=self._key_id,
         )
+
+    def _land_rows(
+        self,
+        delivery: Delivery,
+        rows: DeliveredRows,
+        draft: LedgerEntry,
+        entries: list[LedgerEntry],
+        complete: Callable[[LedgerEntry], LedgerEntry],
+        *,
+        started: float,
+        extract: Extract | None = None,
+        is_all_news: bool = False,
+        is_replay: bool = False,
+        is_asked: bool = False,
+    ) -> LandingResult:
+        """Write a delivery's rows and make it exist; `complete` has the last word on its entry.
+
+        `is_asked`: a database was asked for it, and may say the same as the last time.
+        """
         with _Staged(self._home, draft, self._ring, self._manifests) as staged:
-            entry = self._write_rows(delivery, rows, draft, staged)
-            with delivery.path.open("rb") as handle:
-                if hashlib.file_digest(handle, "sha256").hexdigest() != file_sha256:
-                    raise UserError(
-                        "a delivered file changed while it was read, so nothing of it was landed",
-                        where=str(delivery.path),
-                        next_step="wait until it is complete, then run again",
-                    )
+            entry = complete(
+                self._write_rows(
+                    delivery, rows, draft, staged, extract, is_all_news=is_all_news, may_all_fail=is_replay
+                )
+            )
+            if is_replay and entry.rows_quarantined == entry.rows_read:
+                return LandingResult(entry, False, time.perf_counter() - started)
             entry = self._in_place_of(entry, entries)
+            standing = next((other for other in entries if other.delivery_id == entry.supersedes), None)
+            if is_asked and standing is not None and _is_same(entry, standing):
+                # The database says the same as the last time it was asked for this date.
+                return LandingResult(standing, False, time.perf_counter() - started)
             staged.publish()
         write_entry(self._home.landing, entry)
-        entries[:] = [other for other in entries if other.delivery_id != identity] + [entry]
+        entries[:] = [other for other in entries if other.delivery_id != entry.delivery_id] + [entry]
         seconds = time.perf_counter() - started
         self._report(entry, seconds)
         return LandingResult(entry, True, seconds)
@@ -410,7 +793,17 @@ class _Landing:
         landed_at = max(entry.landed_at, rival.landed_at + timedelta(microseconds=1))
         return replace(entry, supersedes=rival.delivery_id, landed_at=landed_at)
 
-    def _write_rows(self, delivery: Delivery, rows: DeliveredRows, draft: LedgerEntry, staged: _Staged) -> LedgerEntry:
+    def _write_rows(
+        self,
+        delivery: Delivery,
+        rows: DeliveredRows,
+        draft: LedgerEntry,
+        staged: _Staged,
+        extract: Extract | None = None,
+        *,
+        is_all_news: bool = False,
+        may_all_fail: bool = False,
+    ) -> LedgerEntry:
         source = delivery.source
         names = rows.column_names
         erased = self._erased(draft)
@@ -422,10 +815,15 @@ class _Landing:
             known_on=delivery.known_on,
             operation=delivery.operation,
             erased=erased,
+            is_news=None if extract is None or is_all_news else extract.is_news,
         )
         show = _Shown(source, bool(judge.undeclared))
         counts = _Counts()
+        size = 0
         for batch in _ahead(rows.batches()):
+            size += batch.rows.nbytes
+            if extract is not None:
+                extract.observe(batch.rows)
             judged = judge.judge(batch.rows)
             malformed = {row: why for row, why in batch.faults.items() if row not in erased.source_rows}
             counts.erased += len(batch.faults) - len(malformed)
@@ -444,15 +842,17 @@ class _Landing:
         if not counts.read:
             staged.landed.write(judge.judge(rows.empty_rows()).landed)
         staged.close()
-        self._check_share(delivery, counts, counts.read)
+        if not may_all_fail:
+            self._check_share(delivery, counts, counts.read)
         written = pq.read_metadata(staged.landed.path).num_rows
-        accounted = written + counts.quarantined + counts.filtered + counts.erased
+        accounted = written + counts.quarantined + counts.filtered + counts.erased + counts.unchanged
         if counts.read != accounted:
             raise UserError(
                 "records of a delivery are not accounted for, so nothing of it was landed",
                 where=str(delivery.path),
                 found=f"{counts.read:,} read; {written:,} landed + {counts.quarantined:,} quarantined + "
-                f"{counts.filtered:,} filtered + {counts.erased:,} erased = {accounted:,}",
+                f"{counts.filtered:,} filtered + {counts.erased:,} erased + {counts.unchanged:,} unchanged = "
+                f"{accounted:,}",
                 valid="the same number on both sides",
                 next_step="report this with the mapping of the source: it is a fault of landing",
             )
@@ -465,8 +865,11 @@ class _Landing:
             rows_quarantined=counts.quarantined,
             rows_filtered=counts.filtered,
             rows_erased=counts.erased,
+            rows_unchanged=counts.unchanged,
+            bytes=draft.bytes or size,
             parquet_sha256=staged.landed.sha256(),
             undeclared_columns=tuple(judge.undeclared),
+            delivered_columns=tuple(names),
         )
 
     def _erased(self, entry: LedgerEntry) -> ErasedRows:
@@ -482,7 +885,7 @@ class _Landing:
             f"{f'{column}: ' if column else ''}{reason}" for (column, reason), _ in counts.reasons.most_common(5)
         )
         source = delivery.source
-        next_step = "correct the file or the mapping, or allow a larger share"
+        next_step = f"correct {_delivered_as(source)} or the mapping, or allow a larger share"
         is_about_encoding = any("bytes that are not" in reason for _, reason in counts.reasons)
         if is_about_encoding and isinstance(source.format, CsvFormat):
             next_step = (
@@ -500,10 +903,14 @@ class _Landing:
         )
 
     def _report(self, entry: LedgerEntry, seconds: float) -> None:
-        parts = [f"{entry.rows_landed:,} rows landed"]
+        kind = "deletion" if entry.operation == "delete" else "row"
+        parts = [f"{entry.rows_landed:,} {kind}{'' if entry.rows_landed == 1 else 's'} landed"]
+        # An export that failed often looks like this.
+        parts += ["there is no row in the file"] if not entry.rows_read and entry.file != DATABASE_FILE else []
         parts += [f"{entry.rows_quarantined:,} quarantined"] if entry.rows_quarantined else []
         parts += [f"{entry.rows_filtered:,} filtered"] if entry.rows_filtered else []
         parts += [f"{entry.rows_erased:,} left out: their persons were erased"] if entry.rows_erased else []
+        parts += [f"{entry.rows_unchanged:,} unchanged"] if entry.rows_unchanged else []
         parts += [f"in the place of {entry.supersedes}"] if entry.supersedes else []
         if entry.undeclared_columns:
             names = ", ".join(entry.undeclared_columns)
@@ -519,6 +926,7 @@ class _Counts:
     quarantined: int = 0
     filtered: int = 0
     erased: int = 0
+    unchanged: int = 0
     known_from: date | None = None
     known_to: date | None = None
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -529,6 +937,7 @@ class _Counts:
         self.read += records
         self.filtered += judged.filtered
         self.erased += judged.erased
+        self.unchanged += judged.unchanged
         if judged.landed.num_rows:
             bounds = pc.min_max(judged.landed.column("_known_on")).as_py()
             self.known_from = min(self.known_from or date.max, bounds["min"])
@@ -539,6 +948,39 @@ class _Counts:
         self.quarantined += len({fault.source_row for fault in faults})
         self.reasons.update((fault.column, fault.reason) for fault in faults)
         self.examples += lines[: _EXAMPLES - len(self.examples)]
+
+
+def _is_same(entry: LedgerEntry, standing: LedgerEntry) -> bool:
+    """Whether two extracts of one date hold the same rows."""
+    return (entry.parquet_sha256, entry.rows_quarantined, entry.watermark, entry.is_trial, entry.landing_hash) == (
+        standing.parquet_sha256,
+        standing.rows_quarantined,
+        standing.watermark,
+        standing.is_trial,
+        standing.landing_hash,
+    )
+
+
+def _checked_statement(session: Session, delivery: Delivery, window: Window) -> tuple[Delivery, str]:
+    """A delivery under the mapping's names, and the statement that reads it, after its columns were compared."""
+    dialect, database = session.address.dialect, delivery.source.database
+    if database is None:
+        raise ValueError("the source is no database")
+    there = session.probe(probe_statement(database, dialect))
+    source = under_own_names(delivery.source, there.column_names, dialect)
+    if source.database is None:
+        raise ValueError("the source is no database")
+    delivery = replace(delivery, source=source)
+    names = source.renamed(there.column_names)
+    empty = TableRows(there.rename_columns([names.get(name, name) for name in there.column_names]), str(delivery.path))
+    _check_columns(delivery, empty)
+    types = {field.name: field.type for field in empty.empty_rows().schema}
+    # SQLite gives no types: what it declares is only a hint.
+    if session.address.kind != "sqlite":
+        _check_types(delivery, types)
+    declared = {column.name for column in source.columns}
+    others = [name for name in empty.column_names if name not in declared]
+    return delivery, read_statement(source.database, dialect, source.columns, others, window.lower_sql)
 
 
 class _Shown:
@@ -589,6 +1031,17 @@ def _quarantined(batch: RowBatch, faults: list[Fault], show: _Shown) -> tuple[pa
     return pa.Table.from_pylist(rows, schema=FAULTS), raw, lines
 
 
+def _repeating_columns(table: pa.Table) -> list[str]:
+    """Columns of which few values are distinct, by the first rows."""
+    first = table.slice(0, _FIRST_ROWS)
+    return [
+        field.name
+        for field in table.schema
+        if not pa.types.is_binary(field.type)
+        and pc.count_distinct(first.column(field.name), mode="all").as_py() <= max(1, first.num_rows // 10)
+    ]
+
+
 class _StagedFile:
     """A Parquet file that is written beside its place, by a thread of its own; created with its first rows."""
 
@@ -619,7 +1072,15 @@ class _StagedFile:
             if self._mode == 0o600:
                 self.final.parent.chmod(0o700)
             os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._mode))
-            self._writer = pq.ParquetWriter(self.path, self._schema or table.schema, compression="zstd")
+            self._writer = pq.ParquetWriter(
+                self.path,
+                self._schema or table.schema,
+                compression="zstd",
+                # What hardly repeats is larger with a dictionary than without, and takes three times as long.
+                use_dictionary=_repeating_columns(table),
+                # Of text nobody asks for a range; of a cursor, an extract does.
+                write_statistics=[f.name for f in table.schema if not pa.types.is_string(f.type)],
+            )
         self._writer.write_table(table)
 
     def close(self) -> None:

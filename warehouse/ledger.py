@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: The business date of rows that carry no date of their own in an initial load: known from the start.
 KNOWN_FROM_THE_START = date(1900, 1, 1)
 LEDGER_FOLDER = "ledger"
+#: Beside it, below the landing of a bank: what was found by comparing with its databases.
+RECONCILIATION = "reconciliation"
 _DATES = ("known_on", "known_from", "known_to")
 
 
@@ -48,7 +50,8 @@ class LedgerEntry:
     known_from, known_to
         First and last `_known_on` of its rows; None if no row was landed.
     rows_read
-        Physical records, counted on the bytes; equals rows_landed + rows_quarantined + rows_filtered + rows_erased.
+        Physical records, counted on the bytes; equals rows_landed + rows_quarantined + rows_filtered + rows_erased +
+        rows_unchanged.
     bytes
         Size of the file as delivered.
     landed_at
@@ -61,6 +64,16 @@ class LedgerEntry:
         Columns the mapping does not know. Their values are in the vault and nowhere else.
     rows_erased
         Records of persons who were erased.
+    rows_unchanged
+        Rows of a database that were landed before and are the same still: an overlap, or a table read whole.
+    watermark
+        Highest value of the source's cursor up to this delivery; None without a cursor, or of a trial.
+    is_trial
+        Whether the mapping limited the rows: the next delivery begins where the one before it ended.
+    replays
+        Delivery whose quarantined records it holds.
+    delivered_columns
+        The columns of the file in its own order; empty in deliveries of before this was kept.
     erasures
         Certificates of the erasures that rewrote it, in their order. What it was before is in `ledger/history`.
     """
@@ -89,11 +102,17 @@ class LedgerEntry:
     undeclared_columns: tuple[str, ...] = ()
     rows_erased: int = 0
     erasures: tuple[str, ...] = ()
+    rows_unchanged: int = 0
+    watermark: str | None = None
+    is_trial: bool = False
+    replays: str | None = None
+    delivered_columns: tuple[str, ...] = ()
 
     @property
     def rows_lost(self) -> int:
         """Records that were read and are nowhere: always 0, or the delivery was refused."""
-        return self.rows_read - self.rows_landed - self.rows_quarantined - self.rows_filtered - self.rows_erased
+        kept = self.rows_landed + self.rows_quarantined + self.rows_filtered
+        return self.rows_read - kept - self.rows_erased - self.rows_unchanged
 
     @property
     def place(self) -> tuple[str, str, date, str, str]:
@@ -181,7 +200,8 @@ def in_force(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     """Deliveries that count: for each source, date, operation and file the one that was put there last.
 
     A file that is delivered again with other content, or read again by a changed mapping, takes the place of the
-    one before. The others stay in the ledger as its history.
+    one before. The others stay in the ledger as its history. Replayed records count as long as the delivery they were
+    quarantined of does.
 
     Examples
     --------
@@ -194,7 +214,16 @@ def in_force(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
         rival = latest.get(entry.place)
         if rival is None or (rival.landed_at, rival.delivery_id) < (entry.landed_at, entry.delivery_id):
             latest[entry.place] = entry
-    return [entry for entry in kept if latest[entry.place] is entry]
+    standing = {entry.delivery_id: entry for entry in latest.values()}
+
+    def is_standing(entry: LedgerEntry) -> bool:
+        while entry.replays is not None:
+            if entry.replays not in standing:
+                return False
+            entry = standing[entry.replays]
+        return True
+
+    return [entry for entry in kept if latest[entry.place] is entry and is_standing(entry)]
 
 
 def default_as_of(entries: Iterable[LedgerEntry], bank: Bank) -> date:
@@ -263,6 +292,7 @@ def _read_entry(path: Path) -> LedgerEntry:
             values[name] = None if values[name] is None else date.fromisoformat(values[name])
         values["landed_at"] = datetime.fromisoformat(values["landed_at"])
         values["undeclared_columns"] = tuple(values["undeclared_columns"])
+        values["delivered_columns"] = tuple(values.get("delivered_columns", ()))
         values["erasures"] = tuple(values.get("erasures", ()))
         return LedgerEntry(**values)
     except (OSError, ValueError, KeyError, TypeError) as error:

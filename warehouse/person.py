@@ -41,7 +41,7 @@ class PersonRows:
     Attributes
     ----------
     person_ids, record_ids
-        The persons, and the pseudonyms of their source records.
+        The persons, with the ids that went into theirs, and the pseudonyms of their source records.
     customers, accounts
         Source system and source id of each.
     shared_accounts
@@ -71,16 +71,17 @@ class PersonRows:
 
 
 def records_of(home: Home, bank: Bank, person_ids: Sequence[str]) -> list[str]:
-    """Pseudonyms of the source records of persons, sorted.
+    """Pseudonyms of the source records of persons, sorted; an id that went into another stands for that one.
 
     Raises
     ------
     UserError
         If there is no such person, or no warehouse to ask.
     """
-    with _asked(home, bank, person_ids) as connection:
+    with _asked(home, bank, person_ids, is_followed=True) as connection:
         rows = connection.execute(
-            "select distinct record_id from raw.person_records semi join customer using (person_id) order by 1"
+            "select distinct record_id from raw.person_records "
+            "semi join customer using (source_system, source_customer_id) order by 1"
         ).fetchall()
     return [str(row[0]) for row in rows if row[0] is not None]
 
@@ -112,12 +113,14 @@ def find_rows(
         record_ids, rows = _rows_of_raw(connection)
         customers = connection.execute("select distinct source_system, source_customer_id from customer").fetchall()
         named = _known_records(connection, _records_in_quarantine(home, bank, current))
+        former, former_of_others = _former_ids(connection, person_ids), _former_ids(connection, sorted(shared_with))
     landed = _landed_rows(home, bank, current, record_ids, rows)
     # Asked in any case: it is where whoever asks is refused.
     values = {value for value in clear_values(record_ids) if len(value) > 1}
     quarantined, perhaps = _quarantined_rows(
         home, bank, current, record_ids, named, {id_ for _, id_ in customers}, values
     )
+    _add_replayed(current, landed, quarantined, perhaps)
     kept = {entry.delivery_id for entry in current}
     touched = {entry.source for entry in current if entry.delivery_id in {*landed, *quarantined, *perhaps}}
     superseded = [
@@ -126,12 +129,12 @@ def find_rows(
         if entry.delivery_id not in kept and entry.source in touched and _files_of(home, entry)
     ]
     return PersonRows(
-        tuple(sorted(set(person_ids))),
+        tuple(sorted({*person_ids, *former})),
         frozenset(record_ids),
         frozenset((str(system), str(id_)) for system, id_ in customers),
         accounts,
         shared,
-        shared_with,
+        shared_with | set(former_of_others),
         landed,
         tuple(superseded),
         quarantined,
@@ -140,7 +143,9 @@ def find_rows(
 
 
 @contextmanager
-def _asked(home: Home, bank: Bank, person_ids: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+def _asked(
+    home: Home, bank: Bank, person_ids: Sequence[str], *, is_followed: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse, with the records of the persons as the temporary table `customer`."""
     if not home.warehouse.is_file():
         raise UserError(
@@ -149,18 +154,22 @@ def _asked(home: Home, bank: Bank, person_ids: Sequence[str]) -> Iterator[duckdb
             next_step="run `mainbank run`, then this again",
         )
     with open_read_only(home.warehouse, bank.settings.resources, home.temporary) as connection:
-        connection.register("asked", pa.table({"person_id": pa.array(sorted(set(person_ids)), pa.string())}))
+        went = _went_into(connection, person_ids)
+        asked = {went.get(person, person) if is_followed else person for person in person_ids}
+        connection.register("asked", pa.table({"person_id": pa.array(sorted(asked), pa.string())}))
         connection.execute(
-            "create temp table customer as select distinct p.source_system, p.source_customer_id, p.person_id "
-            "from raw.person_records as p semi join asked using (person_id)"
+            "create temp table customer as select p.source_system, p.source_customer_id, p.person_id "
+            "from raw.person_records as p semi join asked using (person_id) where p.known_to = date '9999-12-31'"
         )
         found = {row[0] for row in connection.execute("select distinct person_id from customer").fetchall()}
-        unknown = sorted(set(person_ids) - found)
+        unknown = sorted(asked - found)
         if unknown:
             raise UserError(
                 "there is no such person",
                 where=f"{home.warehouse}: raw.person_records",
-                found=", ".join(unknown[:5]),
+                found=", ".join(
+                    f"{person} is {went[person]} now" if person in went else person for person in unknown[:5]
+                ),
                 valid="a person_id of core.dim_customer",
                 next_step="a person who was erased before is in decisions/erasures.jsonl",
             )
@@ -181,6 +190,24 @@ def _known_records(connection: duckdb.DuckDBPyConnection, record_ids: Iterable[s
     connection.register("named", pa.table({"record_id": pa.array(sorted(record_ids), pa.string())}))
     rows = connection.execute("select distinct record_id from raw.person_records semi join named using (record_id)")
     return {str(row[0]) for row in rows.fetchall()}
+
+
+def _went_into(connection: duckdb.DuckDBPyConnection, person_ids: Sequence[str]) -> dict[str, str]:
+    """Under which ids persons go now whose own one went into another's."""
+    rows = connection.execute(
+        "select merged_person_id, person_id from raw.person_merges where merged_person_id in (select unnest($asked))",
+        {"asked": list(person_ids)},
+    ).fetchall()
+    return dict(rows)
+
+
+def _former_ids(connection: duckdb.DuckDBPyConnection, person_ids: Sequence[str]) -> list[str]:
+    """Ids that went into those of persons: what was said of them, holds of the person."""
+    rows = connection.execute(
+        "select merged_person_id from raw.person_merges where person_id in (select unnest($asked))",
+        {"asked": list(person_ids)},
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 def _files_of(home: Home, entry: LedgerEntry) -> list[Path]:
@@ -236,6 +263,7 @@ def _accounts(
         inner join account as a on h.source_system = a.source_system and h.account_id = a.account_id
         left join raw.person_records as p
             on h.customer_source_system = p.source_system and h.source_customer_id = p.source_customer_id
+                and p.known_to = date '9999-12-31'
         anti join customer as c
             on h.customer_source_system = c.source_system and h.source_customer_id = c.source_customer_id
         """
@@ -324,6 +352,23 @@ def _landed_rows(
             ).fetchall():
                 found.setdefault(str(delivery), set()).add(int(row))
     return {delivery: frozenset(numbers) for delivery, numbers in sorted(found.items())}
+
+
+def _add_replayed(
+    current: Sequence[LedgerEntry],
+    landed: dict[str, frozenset[int]],
+    quarantined: dict[str, frozenset[int]],
+    perhaps: dict[str, frozenset[int]],
+) -> None:
+    """Add the records as which replayed rows still lie in the quarantine they came from, under the same numbers."""
+    # A replay is landed after what it replays: the last ones first, each hands on what it was handed.
+    for entry in sorted(current, key=lambda one: one.landed_at, reverse=True):
+        if entry.replays is None:
+            continue
+        own = landed.get(entry.delivery_id, frozenset()) | quarantined.get(entry.delivery_id, frozenset())
+        for found, numbers in ((quarantined, own), (perhaps, perhaps.get(entry.delivery_id, frozenset()))):
+            if numbers:
+                found[entry.replays] = found.get(entry.replays, frozenset()) | numbers
 
 
 def _quarantined_rows(  # noqa: PLR0917

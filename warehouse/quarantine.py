@@ -100,6 +100,9 @@ def summarise(home: Home, bank: str | None = None) -> list[QuarantinedGroup]:
     """
     banks = [bank] if bank else sorted(folder.name for folder in home.landing.glob("*") if folder.is_dir())
     entries = [entry for name in banks for entry in in_force(read_ledger(home.landing, name))]
+    # What was replayed is quarantined where it was replayed, if it still is.
+    taken = {entry.replays for entry in entries}
+    entries = [entry for entry in entries if entry.delivery_id not in taken]
     return [group for entry in entries if entry.rows_quarantined for group in summarise_delivery(home, entry)]
 
 

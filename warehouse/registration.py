@@ -17,7 +17,6 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import identity
 from warehouse.contract.model import Table, load_contract, raw_ddl
 from warehouse.errors import UserError
 from warehouse.ledger import KNOWN_FROM_THE_START, LedgerEntry, in_force
@@ -37,7 +36,7 @@ from warehouse.sources.specification import LookupSpec, SelectSpec, SourceSpec, 
 from warehouse.tombstones import NOBODY, Tombstones
 
 #: Raised when the form of raw or bookkeeping changes: an older warehouse file is then built anew.
-LAYOUT = 1
+LAYOUT = 2
 #: Delivery of the constant rows that stand in the mapping itself.
 CONSTANT_ROWS = "mapping"
 _DELIVERIES = "temp.registered_delivery"
@@ -214,8 +213,6 @@ class _Registration:
             for name in self.mapping.tables:
                 self.register_constants(self.contract.tables[name])
                 self.register_deliveries(self.contract.tables[name])
-            if "customers" in self.registered or "customers" in self.withdrawn:
-                identity.assign(self.connection)
             is_new = self.number("select count(*) from bookkeeping.registration where batch = ?", [self.batch]) > 0
             if is_new or self.withdrawn:
                 self.connection.execute("update bookkeeping.build set last_batch = ?", [self.batch])
@@ -263,7 +260,6 @@ class _Registration:
         self.connection.execute(_BOOKKEEPING)
         for table in self.contract.tables.values():
             self.connection.execute(raw_ddl(table))
-        identity.create(self.connection)
         if found is None:
             self.connection.execute(
                 "insert into bookkeeping.build values (?, ?, ?, ?, ?, 0)",

@@ -21,6 +21,7 @@ CUSTOMERS, MONTHS = 20_000, 24
 CUSTOMER_OF_PERSON = """
     select person_id, source_customer_id
     from raw.person_records
+    where source_system = 'core' and known_to = date '9999-12-31'
 """
 
 

@@ -25,6 +25,7 @@ class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
     source: str
     data_folder: str
     as_of_date: str = ""
+    delivered_on_date: str = ""
 
     @property
     def home(self) -> Home:
@@ -40,6 +41,11 @@ class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
     def as_of(self) -> date | None:
         """The as-of date asked for; None: of the last complete delivery."""
         return parse_as_of(self.as_of_date or None)
+
+    @property
+    def delivered_on(self) -> date | None:
+        """Business date of what databases deliver now; None: today at the bank."""
+        return parse_as_of(self.delivered_on_date or None, "DELIVERED_ON")
 
     @property
     def bank(self) -> Bank:
@@ -93,6 +99,7 @@ def installation_of(environment: Environment) -> Installation:
         source=environment.source,
         data_folder=str(environment.data),
         as_of_date="" if environment.as_of is None else environment.as_of.isoformat(),
+        delivered_on_date="" if environment.delivered_on is None else environment.delivered_on.isoformat(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from dagster_project.lib import dbt
-from warehouse import registration
+from warehouse import identity, registration
 from warehouse.database import open_read_only, open_warehouse
 from warehouse.decisions import write_decisions
 from warehouse.errors import UserError
@@ -161,6 +162,7 @@ def start_build(
     )
     for left in home.as_of.glob("*.building.duckdb*"):
         left.unlink()
+    published = identity.published_persons(home, bank)
     if is_new:
         for path in (warehouse, warehouse.with_name(warehouse.name + ".wal")):
             path.unlink(missing_ok=True)
@@ -168,6 +170,9 @@ def start_build(
     progress(f"as of {day}: {'a new file' if is_new else 'continuing'} {warehouse.name}")
     with open_warehouse(warehouse, bank.settings.resources, home.temporary) as connection:
         result = registration.register(connection, bank, home.landing, entries, tombstones(home, bank.name))
+        count = identity.assign(connection, home, bank, who=getpass.getuser(), published=published)
+        if count is not None:
+            progress(f"identity: {count:,} customer records resolved")
         connection.execute(
             "create table if not exists bookkeeping.state "
             "(bank varchar, environment varchar, fingerprint varchar, as_of date)"

@@ -37,12 +37,15 @@ class Environment:
         ``MAINBANK_DATA``, absolute.
     as_of : datetime.date or None
         ``MAINBANK_AS_OF``: build as of this date; None: as of the last complete delivery.
+    delivered_on : datetime.date or None
+        ``MAINBANK_DELIVERED_ON``: business date of what databases deliver now; None: today at the bank.
     """
 
     home: Path
     source: str
     data: Path
     as_of: date | None
+    delivered_on: date | None = None
 
     @classmethod
     def read(cls, variables: Mapping[str, str] | None = None) -> Environment:
@@ -71,6 +74,7 @@ class Environment:
             source=found["MAINBANK_SOURCE"],
             data=Path(found["MAINBANK_DATA"]).resolve(),
             as_of=parse_as_of(found.get("MAINBANK_AS_OF") or None),
+            delivered_on=parse_as_of(found.get("MAINBANK_DELIVERED_ON") or None, "DELIVERED_ON"),
         )
 
     def variables(self) -> dict[str, str]:
@@ -80,6 +84,7 @@ class Environment:
             "MAINBANK_SOURCE": self.source,
             "MAINBANK_DATA": str(self.data),
             "MAINBANK_AS_OF": "" if self.as_of is None else self.as_of.isoformat(),
+            "MAINBANK_DELIVERED_ON": "" if self.delivered_on is None else self.delivered_on.isoformat(),
             "DAGSTER_HOME": str(self.home / "dagster"),
             # Steps end with dozens of events; written one by one they took a fifth of a short run.
             "DAGSTER_EVENT_BATCH_SIZE": "100",
@@ -112,8 +117,8 @@ def bank_of(source: str) -> Bank:
     return load_bank(source)
 
 
-def parse_as_of(value: str | None) -> date | None:
-    """Read an as-of date.
+def parse_as_of(value: str | None, name: str = "AS_OF") -> date | None:
+    """Read an as-of date, or a date of delivery.
 
     Raises
     ------
@@ -126,8 +131,8 @@ def parse_as_of(value: str | None) -> date | None:
         return date.fromisoformat(value)
     except ValueError as error:
         raise UserError(
-            "the as-of date cannot be read",
-            where="AS_OF",
+            f"{'the as-of date' if name == 'AS_OF' else 'the date of delivery'} cannot be read",
+            where=name,
             found=repr(value),
             valid="a date as 2024-03-31",
         ) from error

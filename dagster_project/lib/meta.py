@@ -14,9 +14,11 @@ import pyarrow as pa
 
 from dagster_project.lib import dbt
 from dagster_project.lib.build import Build, reading
+from warehouse.freshness import Freshness, forgotten_columns, freshness, stops
 from warehouse.home import Home
 from warehouse.ledger import LedgerEntry, in_force, read_ledger
 from warehouse.quarantine import summarise
+from warehouse.reconciliation import Reconciliation, reconciliations
 from warehouse.release import PUBLIC_SCHEMAS, STORAGE_VERSION, MetaTable
 from warehouse.sources.bank import Bank
 
@@ -157,13 +159,14 @@ def settings_table(rows: Sequence[tuple[str, str, str]]) -> MetaTable:
     )
 
 
-def delivery_table(rows: Sequence[tuple[Any, ...]]) -> MetaTable:
+def delivery_table(entries: Sequence[LedgerEntry]) -> MetaTable:
     """The ledger: one row per delivery in force."""
     names = {
         "delivery_id": "Delivery. | 交付编号。",
         "source_system": "Source system. | 来源系统。",
         "source": "Source table or file of the mapping. | 来源表。",
         "file_name": "File as delivered. | 文件名。",
+        "operation": "Whether it brings rows (upsert) or deletes them. | 新增或变更（upsert）或删除。",
         "known_on": "Business date of the delivery; absent for the first, historic load. | 业务已知日期。",
         "known_from": "Earliest date on which a row of it is known. | 最早已知日期。",
         "known_to": "Latest date on which a row of it is known. | 最晚已知日期。",
@@ -172,6 +175,7 @@ def delivery_table(rows: Sequence[tuple[Any, ...]]) -> MetaTable:
         "rows_quarantined": "Rows in quarantine. | 隔离行数。",
         "rows_filtered": "Rows the mapping leaves out. | 过滤行数。",
         "rows_erased": "Rows of persons who were erased. | 因客户信息删除而移除的行数。",
+        "rows_unchanged": "Rows landed before and unchanged: overlap of extracts. | 此前已接收且未变化的行数。",
         "landed_at": "Clock time of landing, UTC. | 接收时间（UTC）。",
     }
     kinds = [
@@ -184,8 +188,115 @@ def delivery_table(rows: Sequence[tuple[Any, ...]]) -> MetaTable:
         else pa.string()
         for name in names
     ]
+    rows = [
+        (
+            entry.delivery_id,
+            entry.source_system,
+            entry.source,
+            entry.file,
+            entry.operation,
+            entry.known_on,
+            entry.known_from,
+            entry.known_to,
+            entry.rows_read,
+            entry.rows_landed,
+            entry.rows_quarantined,
+            entry.rows_filtered,
+            entry.rows_erased,
+            entry.rows_unchanged,
+            entry.landed_at.replace(tzinfo=None),
+        )
+        for entry in entries
+    ]
     return MetaTable(
         table_of(names, kinds, rows), "The deliveries this release is made from. | 本次发布所用的数据交付。", names
+    )
+
+
+def freshness_table(found: Sequence[Freshness]) -> MetaTable:
+    """How fresh each source is: one row per source and contract table that it feeds."""
+    names = {
+        "source": "Source of the mapping. | 来源表。",
+        "source_system": "Source system. | 来源系统。",
+        "table_name": "Contract table that it feeds; absent if none. | 对应的标准表。",
+        "row_count": "Rows landed in all, each version and deletion of a row. | 累计接收行数，含各版本与删除。",
+        "last_delivery_on": "Date of the last delivery; absent after an initial load only. | 最近交付日。",
+        "last_known_on": "Last date on which a row of it was known. | 最近已知日期。",
+        "watermark": "Where the next extract of a database begins, less its overlap. | 增量水位。",
+        "behind_days": "Days behind the freshest source of the bank. | 落后于最新来源的天数。",
+        "is_stopped": "Whether it stands still: its columns are not those mapped. | 是否因字段变化而停止。",
+        "stale_since": "Of a stopped one, the date of what was landed last. | 停止后数据所停留的日期。",
+        "reason_en": "Of a stopped one, expected and found. | 停止原因（英文）。",
+        "reason_zh": "The same in Chinese. | 停止原因（中文）。",
+    }
+    kinds = [
+        pa.date32()
+        if name.startswith("last_") or name == "stale_since"
+        else pa.int64()
+        if name in ("row_count", "behind_days")
+        else pa.bool_()
+        if name.startswith("is_")
+        else pa.string()
+        for name in names
+    ]
+    rows = [
+        (
+            item.source,
+            item.source_system,
+            table,
+            item.rows,
+            item.last_delivery_on,
+            item.last_known_on,
+            item.watermark,
+            item.behind_days,
+            item.stop is not None,
+            item.stop.stale_since if item.stop else None,
+            item.stop.reason_en if item.stop else None,
+            item.stop.reason_zh if item.stop else None,
+        )
+        for item in found
+        for table in (item.tables or (None,))
+    ]
+    return MetaTable(
+        table_of(names, kinds, rows),
+        "How fresh each source is, and which stand still. | 各来源的新鲜度与停止状态。",
+        names,
+    )
+
+
+def reconciliation_table(found: Sequence[Reconciliation]) -> MetaTable:
+    """What the sources say they hold against what was landed: one row per source, and one per day that differs."""
+    names = {
+        "source": "Source of the mapping. | 来源表。",
+        "day": "Day that differs; absent in the row of all days. | 存在差异的日期；汇总行为空。",
+        "days": "Days compared. | 比对天数。",
+        "rows_source": "Rows at the source. | 来源行数。",
+        "rows_landed": "Rows landed, last versions, not deleted. | 已接收行数。",
+        "amount_source": "Sum at the source, as text. | 来源金额合计。",
+        "amount_landed": "Sum of what was landed, as text. | 已接收金额合计。",
+        "is_equal": "Whether rows and sums agree. | 是否一致。",
+    }
+    kinds = [*[pa.string()] * 2, *[pa.int64()] * 3, *[pa.string()] * 2, pa.bool_()]
+    rows: list[tuple[Any, ...]] = []
+    for item in found:
+        rows.append(
+            (
+                item.source,
+                None,
+                item.days,
+                item.rows_source,
+                item.rows_landed,
+                item.amount_source,
+                item.amount_landed,
+                item.is_equal,
+            )
+        )
+        rows += [
+            (item.source, day.day, 1, day.rows_source, day.rows_landed, day.amount_source, day.amount_landed, False)
+            for day in item.differing_days
+        ]
+    return MetaTable(
+        table_of(names, kinds, rows), "Sources against landing, by day. | 与来源系统逐日核对的结果。", names
     )
 
 
@@ -271,26 +382,9 @@ def meta_tables(build: Build, bank: Bank, home: Home, release_id: str, run_id: s
                 *((name, value, "dbt/seeds/settings.csv") for name, value in seeded),
             ]
         ),
-        "delivery": delivery_table(
-            [
-                (
-                    entry.delivery_id,
-                    entry.source_system,
-                    entry.source,
-                    entry.file,
-                    entry.known_on,
-                    entry.known_from,
-                    entry.known_to,
-                    entry.rows_read,
-                    entry.rows_landed,
-                    entry.rows_quarantined,
-                    entry.rows_filtered,
-                    entry.rows_erased,
-                    entry.landed_at.replace(tzinfo=None),
-                )
-                for entry in entries
-            ]
-        ),
+        "delivery": delivery_table(entries),
+        "freshness": freshness_table(freshness(home, bank, entries)),
+        "reconciliation": reconciliation_table(reconciliations(home, bank.name)),
         "quality": quality_table(quality),
     }
     return {**tables, "data_dictionary": data_dictionary(dbt.load_manifest(), columns, tables)}
@@ -319,6 +413,34 @@ def _quality_rows(
             ("undeclared_column", "landing", entry.source, "warning", None, 1, f"{entry.file}: column {column}")
             for column in entry.undeclared_columns
         )
+    rows.extend(
+        ("forgotten_column", "landing", item.source, "warning", item.rows, item.rows, str(item))
+        for item in forgotten_columns(bank, entries)
+    )
+    rows.extend(
+        (
+            "stands_still",
+            "landing",
+            stop.source,
+            "error",
+            None,
+            1,
+            f"since {stop.stale_since or 'the initial load'}: {stop.reason_en or stop.reason}",
+        )
+        for stop in stops(home, bank.name).values()
+    )
+    rows.extend(
+        (
+            "reconciled_with_the_source",
+            "landing",
+            found.source,
+            "warning",
+            found.days,
+            len(found.differing_days),
+            "days",
+        )
+        for found in reconciliations(home, bank.name)
+    )
     for group in summarise(home, bank.name):
         where = f"{group.file}, first at line {group.first_line}"
         column = f", column {group.column}" if group.column else ""

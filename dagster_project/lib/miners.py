@@ -351,12 +351,16 @@ def read_outcomes(build: Build, bank: Bank) -> pd.DataFrame:
 
 def _monthly(build: Build, bank: Bank, table: str) -> pd.DataFrame:
     with reading(build, bank) as connection:
-        rows = connection.sql(f"select * from features.{table} order by person_id, month_start_on").to_arrow_table()
-    fields = [
-        pa.field(column.name, pa.float64() if pa.types.is_decimal(column.type) else column.type)
-        for column in rows.schema
-    ]
-    frame: pd.DataFrame = rows.cast(pa.schema(fields)).to_pandas()
+        described = connection.execute(f"describe features.{table}").fetchall()
+        columns = ", ".join(
+            f"cast({name} as double) as {name}" if type_.startswith("DECIMAL") else name
+            for name, type_, *_ in described
+        )
+        rows = connection.sql(f"select {columns} from features.{table} order by person_id, month_start_on")
+        table_of_rows = rows.to_arrow_table()
+    # Column by column, each freed once it is copied: a panel of millions of rows is held once.
+    frame: pd.DataFrame = table_of_rows.to_pandas(split_blocks=True, self_destruct=True)
+    del table_of_rows
     ends = pd.to_datetime(frame.pop("month_start_on")) + pd.offsets.MonthEnd(0)
     frame.insert(1, "month_on", ends.dt.strftime("%Y-%m-%d"))
     return frame

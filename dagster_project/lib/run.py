@@ -17,7 +17,7 @@ from dagster_project.lib.environment import Environment, bank_of
 from dagster_project.lib.mining_tasks import tasks_of
 from warehouse.errors import UserError
 from warehouse.home import Home
-from warehouse.landing import discover, open_rows
+from warehouse.landing import check_deliveries
 from warehouse.release import FILE_NAME
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def run_job(job_name: str, environment: Environment, console: Console) -> int:
     # Mistakes in the mapping and the files are told at once, not after Dagster and dbt were imported.
     bank = bank_of(environment.source)
     tasks_of(bank)
-    for delivery in discover(bank, environment.data):
-        open_rows(delivery)
+    check_deliveries(bank, environment.data, Home(environment.home))
     prepare_dagster(environment)
     console.print(
         f"Bank {environment.source}, data {environment.data}, home {environment.home}", soft_wrap=True, markup=False
@@ -85,6 +84,11 @@ def run_job(job_name: str, environment: Environment, console: Console) -> int:
     return 0
 
 
+def _names_of(kind: type[Exception]) -> set[str]:
+    """Names of a class of errors and of all that are made from it: Dagster keeps no more than the name."""
+    return {kind.__name__}.union(*(_names_of(special) for special in kind.__subclasses__()))
+
+
 def _tell_failure(result: dg.ExecuteInProcessResult, console: Console) -> int:
     """Print why a run failed, and return its exit code."""
     code = 1
@@ -102,7 +106,7 @@ def _tell_failure(result: dg.ExecuteInProcessResult, console: Console) -> int:
             chain.append(error)
             error = error.cause
         # What the user can mend is said by our own error, wherever in the chain it stands; else the first cause speaks.
-        mine = next((one for one in chain if one.cls_name == UserError.__name__), None)
+        mine = next((one for one in chain if one.cls_name in _names_of(UserError)), None)
         message = (mine or chain[-1]).message.strip() if chain else ""
         if mine is not None:
             code = UserError.exit_code

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from mining.churn.definitions import panel_grid
+from mining.churn.definitions import PanelGrid, panel_grid
 from mining.gates import month_texts
 from mining.preparation import (
     OF_ASSETS_SUFFIX,
@@ -83,18 +83,12 @@ def with_history(
     >>> found["aum_end_previous"].tolist(), found["aum_end_against_6m"].tolist()
     ([nan, 10.0, 20.0], [nan, 10.0, -12.0])
     """
-    keys = ("person_id", "month_on")
+    keys = ["person_id", "month_on"]
     wanted = [name for name in panel.columns if name not in keys] if columns is None else list(columns)
-    numeric = panel[[*keys]].copy()
-    for name in wanted:
-        values, kind = typed_column(panel[name])
-        if kind == "numeric" and not pd.api.types.is_bool_dtype(panel[name].dtype):
-            numeric[name] = values
-        elif columns is not None:
-            message = f"Column {name!r} is not numeric; only numbers can be compared with the own past."
-            raise ValueError(message)
-    names = [name for name in numeric.columns if name not in keys]
-    grid = panel_grid(numeric, names)
+    grid = panel_grid(panel, [])
+    place = places(grid, panel)
+    # One column at a time: all of them as grids would hold the panel a second time.
+    compared = panel
     if as_of is not None:
         asked = month_texts(pd.Series([as_of], name="as_of")).iloc[0]
         if asked not in grid.months:
@@ -102,18 +96,30 @@ def with_history(
             message = f"as_of={as_of!r} is no month of the panel, which has {known}."
             raise ValueError(message)
         panel = panel[(month_texts(panel["month_on"]) == asked).to_numpy()]
-    row = np.searchsorted(grid.persons.astype(str), panel["person_id"].astype(str).to_numpy(dtype=object).astype(str))
-    moments = pd.to_datetime(panel["month_on"]).dt.strftime("%Y-%m-%d").to_numpy(dtype=object)
-    column_of_row = np.searchsorted(grid.months.astype(str), moments.astype(str))
+    row, column_of_row = places(grid, panel)
     added: dict[str, np.ndarray] = {}
+
+    def laid_out(name: str) -> np.ndarray | None:
+        values, kind = typed_column(compared[name])
+        if kind != "numeric" or pd.api.types.is_bool_dtype(compared[name].dtype):
+            return None
+        cells = np.full((len(grid.persons), len(grid.months)), np.nan)
+        cells[place] = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return cells
 
     def add(column: str, by_data: bool, values: Callable[[], np.ndarray]) -> None:
         if by_data if made is None else column in made:
             added[column] = values()[row, column_of_row]
 
-    assets = own_and_past_means(grid.values[ASSETS], ASSET_MONTHS) if ASSETS in grid.values else None
-    for name in names:
-        own = grid.values[name]
+    held = laid_out(ASSETS) if ASSETS in wanted else None
+    assets = None if held is None else own_and_past_means(held, ASSET_MONTHS)
+    for name in wanted:
+        own = laid_out(name)
+        if own is None:
+            if columns is not None:
+                message = f"Column {name!r} is not numeric; only numbers can be compared with the own past."
+                raise ValueError(message)
+            continue
         compares = columns is not None or not is_clock(own)
         has_shares = columns is None and compares and is_amount(own)
         add(f"{name}{PREVIOUS_SUFFIX}", compares, partial(previous, own))
@@ -127,6 +133,13 @@ def with_history(
                 add(f"{name}{spread_suffix(length)}", columns is None, partial(relative_spreads, own, length))
             add(HALVED, columns is None, partial(halved_share, own, assets))
     return pd.concat([panel, pd.DataFrame(added, index=panel.index)], axis=1)
+
+
+def places(grid: PanelGrid, panel: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the person's and the month's place in the grid for each row of a panel."""
+    persons = panel["person_id"].astype(str).to_numpy(dtype=object).astype(str)
+    months = month_texts(panel["month_on"]).to_numpy(dtype=object).astype(str)
+    return np.searchsorted(grid.persons.astype(str), persons), np.searchsorted(grid.months.astype(str), months)
 
 
 def previous(values: np.ndarray) -> np.ndarray:

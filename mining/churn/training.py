@@ -65,6 +65,8 @@ from mining.preparation import COLUMN_LABELS, TypedFrame, fit_encoder, label_pai
 
 RECENCY_NAME = re.compile(r"(since_last|recency|inactive)", re.IGNORECASE)
 CANDIDATES = ("gradient_boosting", "logistic")
+PANEL_ROWS = 1.5
+"""Rows of a panel for each labelled row that a fit takes; see `drawn_persons`."""
 CALIBRATING_EVENTS = 400
 """Leavers that calibrate are enough: a calibration has two numbers to learn. The rest of their fold fits."""
 
@@ -445,6 +447,28 @@ def sampled_rows(rows: Rows, settings: Settings) -> Rows:
         rows.persons[held].reset_index(drop=True),
         None if rows.months is None else rows.months[held].reset_index(drop=True),
     )
+
+
+def drawn_persons(panel: pd.DataFrame, settings: Settings | None = None) -> pd.DataFrame:
+    """Return a panel, or the rows of persons drawn by hash when it has far more rows than a fit takes.
+
+    For what is worked out before a fit: the past of more persons than `fit` takes need not be held. The draw is
+    independent of the one `fit` makes among the labelled rows, which still bounds them. A run counts the rows of those
+    drawn.
+
+    Parameters
+    ----------
+    panel
+        With a column `person_id`.
+    settings
+        `Settings()` by default; up to `PANEL_ROWS` times their `maximum_rows` are kept, since not every month of a
+        panel has a label.
+    """
+    chosen = settings or Settings()
+    most = PANEL_ROWS * chosen.maximum_rows
+    if len(panel) <= most:
+        return panel
+    return panel[hashed_shares(panel["person_id"], chosen.seed, "panel") < most / len(panel)]
 
 
 def size_refusals(rows: Rows, settings: Settings) -> list[Refusal]:

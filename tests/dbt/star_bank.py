@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from warehouse.contract import load_contract, raw_ddl
-from warehouse.contract.model import PERSON_RECORDS
+from warehouse.contract.model import PERSON_MERGES, PERSON_RECORDS
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt"
 FIRST_PASS = ("--exclude", "tag:mined", "--exclude-resource-type", "unit_test")
@@ -71,8 +71,9 @@ class Warehouse:
             connection.execute("create schema raw")
             for table in (*load_contract().tables.values(),):
                 connection.execute(raw_ddl(table))
-            columns = ", ".join(f"{column.name} {column.type}" for column in PERSON_RECORDS.columns)
-            connection.execute(f"create table raw.person_records ({columns})")
+            for made in (PERSON_RECORDS, PERSON_MERGES):
+                columns = ", ".join(f"{column.name} {column.type}" for column in made.columns)
+                connection.execute(f"create table raw.{made.name} ({columns})")
 
     def deliver(
         self,
@@ -111,7 +112,7 @@ class Warehouse:
                 insert into raw.person_records
                 select
                     source_system || source_customer_id, 'person of ' || source_customer_id,
-                    source_system, source_customer_id, 'own record'
+                    source_system, source_customer_id, min(known_on), date '9999-12-31', 'own record'
                 from raw.customers
                 group by all
                 """

@@ -38,6 +38,12 @@ def test_every_asset_is_described_in_both_languages_owned_grouped_and_of_a_kind(
         assert node.kinds, name
 
 
+def test_landed_sources_are_grouped_by_the_system_they_come_from(graph):
+    groups = {name: node.group_name for name, node in nodes(graph).items() if name.startswith("landing/")}
+    assert groups["landing/client"] == "landing_core", groups
+    assert all(group.startswith("landing_") for group in groups.values()), groups
+
+
 def test_the_release_depends_on_every_landed_source_through_one_connected_graph(graph):
     all_nodes = nodes(graph)
     upstream, queue = set(), ["release/mainbank"]

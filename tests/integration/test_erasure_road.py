@@ -13,7 +13,7 @@ from warehouse.sample_bank.generate import generate
 BUSINESS = ("core", "customer", "relationship", "corporate", "mining")
 CUSTOMERS = 300
 TABLES_OF_ACCOUNTS = ("accounts", "account_holders", "balances", "transactions")
-TABLES_OF_CUSTOMERS = ("customers", "account_holders", "complaints")
+TABLES_OF_CUSTOMERS = ("customers", "customers_elsewhere", "account_holders", "complaints")
 
 
 def write_without(data: Path, folder: Path, customers: list[str]) -> Path:
@@ -56,7 +56,8 @@ def test_the_road_is_the_same_after_one_person_in_a_hundred_is_erased(tmp_path, 
     before = run(home, data)
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
         chosen = connection.execute(
-            "select person_id, source_customer_id from raw.person_records order by md5(person_id) limit ?",
+            "select person_id, list(source_customer_id) from raw.person_records "
+            "where known_to = date '9999-12-31' group by person_id order by md5(person_id) limit ?",
             [CUSTOMERS // 100],
         ).fetchall()
     persons = [person for person, _ in chosen]
@@ -67,7 +68,8 @@ def test_the_road_is_the_same_after_one_person_in_a_hundred_is_erased(tmp_path, 
     # Replaying the same deliveries, which still hold the persons, changes nothing any more.
     assert run(home, data) == after
     # And it is the warehouse of a bank that never had them, built from scratch.
-    never = write_without(data, tmp_path / "never", [customer for _, customer in chosen])
+    never = write_without(data, tmp_path / "never", [customer for _, records in chosen for customer in records])
     assert run(tmp_path / "other", never) == after
     (line,) = (home / "decisions" / "erasures.jsonl").read_text().splitlines()
-    assert json.loads(line)["person_ids"] == sorted(persons)
+    # with the ids that went into theirs
+    assert set(persons) <= set(json.loads(line)["person_ids"])

@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from warehouse.release import table_hashes
+from warehouse.sample_bank.berka_shape import write_berka_shaped_bank
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--customers", "300")
@@ -44,7 +46,7 @@ def test_nothing_is_lost_between_the_files_and_the_release(generated_release):
     lost = query(
         generated_release,
         "select count(*) from meta.delivery "
-        "where rows_read <> rows_landed + rows_quarantined + rows_filtered + rows_erased",
+        "where rows_read <> rows_landed + rows_quarantined + rows_filtered + rows_erased + rows_unchanged",
     )
     assert lost == [(0,)]
     landed = query(generated_release, "select sum(rows_landed) from meta.delivery where source = 'transactions'")
@@ -115,6 +117,7 @@ def test_running_again_changes_no_row_and_makes_a_new_release(second_home, mainb
             reads += bool(reader.execute("select count(*) from core.fct_transaction").fetchall()[0][0])
             with duckdb.connect(str(second_home / "current" / "mainbank.duckdb"), read_only=True) as other:
                 other.execute("select * from meta.release").fetchall()
+            time.sleep(0.1)
         assert process.returncode == 0
         assert reads > 0
     assert os.readlink(second_home / "current") != target
@@ -142,6 +145,36 @@ def test_a_second_run_on_the_same_home_is_refused_with_the_reason(second_home, m
     assert outcome.returncode == 2, outcome.stdout + outcome.stderr
     assert "another run is working on this home" in outcome.stdout
     assert "0a1b2c3d" in outcome.stdout
+
+
+def test_a_source_that_drifted_is_told_in_the_release_as_stale_and_the_others_go_on(tmp_path, mainbank):
+    data, home = write_berka_shaped_bank(tmp_path / "data", customers=20, months=3), tmp_path / "home"
+
+    def run():
+        outcome = mainbank(home, "run", "--source", "berka", "--data", str(data))
+        assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+        return home / "current" / "mainbank.duckdb"
+
+    before = run().resolve()
+    loans, later = (data / "loan.asc").read_text(), data / "1999/01/02"
+    later.mkdir(parents=True)
+    (data / "1999/01/01").mkdir()
+    (data / "1999/01/01" / "loan.asc").write_text(loans)
+    (later / "loan.asc").write_text(loans.replace('"duration"', '"dauer"', 1))
+    shutil.copyfile(data / "disp.asc", later / "disp.asc")
+    release = run()
+    assert release.resolve() != before
+    stopped = query(
+        release,
+        "select distinct source, cast(stale_since as varchar), reason_en from meta.freshness where is_stopped",
+    )
+    # Two sources read that file.
+    assert sorted(row[:2] for row in stopped) == [("loan", "1999-01-01"), ("loan_outcome", "1999-01-01")]
+    assert "missing: duration" in stopped[0][2]
+    fresh = "select distinct cast(last_delivery_on as varchar) from meta.freshness where source = 'disp'"
+    assert query(release, fresh) == [("1999-01-02",)]
+    told = query(release, "select detail_en from meta.quality where rule = 'stands_still'")
+    assert [row[0][:16] for row in told] == ["since 1999-01-01"] * 2
 
 
 @pytest.mark.slow

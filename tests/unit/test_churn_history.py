@@ -6,6 +6,7 @@ import pytest
 
 from mining import churn
 from mining.examples import customer_panel
+from mining.gates import hashed_shares
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +85,19 @@ def test_a_model_s_own_columns_are_made_whatever_the_data_of_the_day_looks_like(
 def test_a_month_that_the_panel_does_not_have_is_an_error(panel):
     with pytest.raises(ValueError, match="is no month of the panel"):
         churn.with_history(panel, as_of="2031-01-31")
+
+
+def test_of_a_large_panel_whole_persons_are_drawn_and_a_fit_draws_again_among_them():
+    months = ("2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30")
+    panel = pd.DataFrame([(f"p{number}", month) for number in range(2000) for month in months])
+    panel.columns = ["person_id", "month_on"]
+    settings = churn.Settings(maximum_rows=1000)
+    drawn = churn.drawn_persons(panel, settings)
+    assert 1200 < len(drawn) < 1800
+    assert (drawn.groupby("person_id").size() == len(months)).all()
+    again = churn.drawn_persons(panel.sample(frac=1, random_state=1), settings)
+    assert set(again["person_id"]) == set(drawn["person_id"])
+    # Drawn by another number than the fit draws by: else all who were drawn once would be drawn twice.
+    kept = hashed_shares(drawn["person_id"], settings.seed, "sample") < settings.maximum_rows / len(drawn)
+    assert 0.5 < kept.mean() < 0.8
+    assert churn.drawn_persons(panel).equals(panel)

@@ -70,7 +70,7 @@ def test_dbt_sources_give_each_raw_table_its_columns_meaning_and_class():
     source = yaml.safe_load(dbt_sources_yaml(contract))["sources"][0]
     assert (source["name"], source["schema"]) == ("raw", "raw")
     tables = {table["name"]: table for table in source["tables"]}
-    assert set(tables) == {*contract.tables, "person_records"}
+    assert set(tables) == {*contract.tables, "person_records", "person_merges"}
     for name, table in contract.tables.items():
         columns = {column["name"]: column for column in tables[name]["columns"]}
         assert list(columns) == [column.name for column in table.raw_columns]

@@ -18,14 +18,16 @@ from power_cut import PowerCut, cut_power_at
 from small_bank import FILES, MAPPING, write_bank, write_data
 
 from dagster_project.lib.model_store import ModelStore, Promotion
-from warehouse import erasure
+from warehouse import erasure, identity
 from warehouse.database import open_warehouse
 from warehouse.errors import UserError
 from warehouse.export import export_person
 from warehouse.home import Home
 from warehouse.landing import land
 from warehouse.ledger import LedgerEntry, read_ledger
+from warehouse.quarantine import quarantine_path
 from warehouse.registration import register
+from warehouse.replay import replay
 from warehouse.sources.bank import Bank, load_bank
 from warehouse.tombstones import tombstones
 from warehouse.vault import keys_path, sealed_path, status
@@ -113,6 +115,7 @@ class Installation:
         with open_warehouse(self.home.warehouse, self.bank.settings.resources, self.home.temporary) as connection:
             ledger = read_ledger(self.home.landing, "small")
             register(connection, self.bank, self.home.landing, ledger, tombstones(self.home, "small"))
+            identity.assign(connection, self.home, self.bank)
         return self
 
     def erase(self, *customers: str, **options: Any) -> dict[str, Any]:
@@ -268,6 +271,53 @@ def test_a_new_dump_brings_nothing_of_an_erased_person_into_landing_or_the_vault
     assert not [value for value in ("62220001", "62220003", "62229999") if value in inside]
     contract = next(e for e in read_ledger(bank.home.landing, "small") if e.file == "2024/01/31/contract.csv")
     assert contract.rows_erased == 2
+
+
+def repaired(bank: Installation, number: int, customer: str) -> Path:
+    """A quarantined record put right, as one of a customer."""
+    path = bank.folder / "repaired.jsonl"
+    values = {"person_id": customer, "full_name": "Ma Liu", "sex": "F", "income": "1.00"}
+    later = {"joined_on": "2020-03-05", "branch_id": "1", "remark": None}
+    path.write_text(json.dumps({"source_row": number, **values, **later}))
+    return path
+
+
+def test_a_replayed_record_goes_from_where_it_was_landed_and_from_the_quarantine_it_came_from(
+    bank: Installation,
+) -> None:
+    delivery = bank.entry("person").delivery_id
+    (number,) = [row["source_row"] for row in quarantined(bank.home, "small", delivery) if "Nobody" in row["raw"]]
+    # Nothing in the record as it was delivered says that it is this customer's.
+    (result,) = replay(bank.bank, bank.home, delivery, repaired=repaired(bank, number, "10003"))
+    assert result.entry.rows_landed == 1
+    bank.run().erase("10003")
+    assert not quarantine_path(bank.home.quarantine, "small", delivery).exists()
+    left = [entry for entry in read_ledger(bank.home.landing, "small") if entry.source == "person"]
+    assert [entry.rows_quarantined for entry in left] == [0, 0]
+    assert pq.read_table(result.entry.parquet_path(bank.home.landing)).num_rows == 0
+    assert not [value for value in ("Nobody", "Ma Liu", "Wang") if value in everything_inside(bank.home)]
+    assert all(entry.rows_lost == 0 for entry in left)
+    status(bank.home, "")
+
+
+def test_a_replay_lands_nothing_of_who_was_erased(bank: Installation) -> None:
+    bank.erase("1")
+    bank.run()
+    delivery = bank.entry("person").delivery_id
+    (number,) = [row["source_row"] for row in quarantined(bank.home, "small", delivery) if "Nobody" in row["raw"]]
+    (result,) = replay(bank.bank, bank.home, delivery, repaired=repaired(bank, number, "1"))
+    assert (result.entry.rows_landed, result.entry.rows_erased) == (0, 1)
+    assert "Ma Liu" not in everything_inside(bank.home)
+    status(bank.home, "")
+
+
+def test_what_is_not_what_its_manifest_says_is_not_replayed(bank: Installation) -> None:
+    path = quarantine_path(bank.home.quarantine, "small", bank.entry("person").delivery_id)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="not what was written"):
+        replay(bank.bank, bank.home)
 
 
 def test_a_quarantined_record_of_somebody_else_is_neither_exported_nor_erased(tmp_path: Path) -> None:

@@ -449,7 +449,7 @@ def test_a_lost_record_is_noticed_and_nothing_is_landed(
     monkeypatch.setattr(delimited, "parse", lambda *arguments: honest(*arguments).slice(1))
     with pytest.raises(UserError, match="not accounted for") as raised:
         land_files(tmp_path, home)
-    assert "2 read; 1 landed + 0 quarantined + 0 filtered + 0 erased = 1" in str(raised.value)
+    assert "2 read; 1 landed + 0 quarantined + 0 filtered + 0 erased + 0 unchanged = 1" in str(raised.value)
     assert read_ledger(home.landing, "small") == []
 
 

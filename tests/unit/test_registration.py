@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from small_bank import FILES, MAPPING, SETTINGS, write_bank, write_data
 
+from warehouse import identity
 from warehouse.contract import load_contract
 from warehouse.database import open_warehouse
 from warehouse.errors import UserError
@@ -46,7 +47,9 @@ class Installed:
 
     def register(self, name: str = "warehouse", entries: list[LedgerEntry] | None = None) -> RegistrationResult:
         with self.open(name) as connection:
-            return register(connection, self.bank, self.home.landing, self.ledger() if entries is None else entries)
+            result = register(connection, self.bank, self.home.landing, self.ledger() if entries is None else entries)
+            identity.assign(connection, self.home, self.bank)
+            return result
 
     def rows(self, query: str, name: str = "warehouse") -> list[tuple[object, ...]]:
         with self.open(name) as connection:

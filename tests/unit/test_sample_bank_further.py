@@ -97,7 +97,7 @@ class TestLivesAreLeftAlone:
         digest = hashlib.sha256()
         for table in LIVES:
             digest.update("\n".join(str(row[0]) for row in all_rows(tmp_path / "bank", table)).encode())
-        assert digest.hexdigest() == "b4b5b7d8d0f485dede7847ff480a2b422c0efbb722da5c54c8e798b441abaa17"
+        assert digest.hexdigest().startswith("b4b5b7d8d0f4")
 
 
 class TestLedger:

@@ -646,6 +646,36 @@ def test_a_role_reads_the_columns_it_is_for_and_no_other(tmp_path: Path) -> None
     assert [line["is_allowed"] for line in log_of(home)] == [True, True, True, False]
 
 
+def test_all_values_are_given_only_to_a_role_limited_to_columns_and_only_of_these(tmp_path: Path) -> None:
+    bank = load_bank(write_bank(tmp_path / "bank", MAPPING))
+    data, home = write_data(tmp_path / "data", FILES), Home(tmp_path / "home")
+    land(bank, data, home)
+
+    def values(**access: str) -> set[str]:
+        batches = vault.read_sealed_values(home, "small", bank.mapping, **{"who": "tester"} | access)
+        return {value for batch in batches for value in batch.to_pylist()}
+
+    entry, rows = person_rows(home)
+    names = {v.value for row in rows for v in read(home, [row["record_id"]]) if v.column == "full_name"}
+    assert len(names) > 1
+    assert values(role="identity", purpose="identity_resolution") == names
+    (line,) = [line for line in log_of(home) if line["role"] == "identity"]
+    assert (line["records"], line["is_allowed"]) == (["all records of person"], True)
+    with pytest.raises(UserError, match="refused, and the attempt was recorded"):
+        values(role="identity", purpose="customer_contact")
+    assert log_of(home)[-1]["is_allowed"] is False
+    with pytest.raises(UserError, match="limited to columns"):
+        values(role="data_protection_officer", purpose="incident")
+    (home.vault / "readers.csv").write_text("who,role,from_on,left_on\nsomebody,identity,,\n")
+    with pytest.raises(UserError, match="not named for role identity"):
+        values(role="identity", purpose="identity_resolution")
+    (home.vault / "readers.csv").unlink()
+    victim = home.vault / "small" / f"{entry.delivery_id}.parquet"
+    victim.write_bytes(victim.read_bytes()[:-1] + b"x")
+    with pytest.raises(UserError, match="not whole, or not what was written"):
+        values(role="identity", purpose="identity_resolution")
+
+
 def test_every_role_says_which_columns_it_may_read() -> None:
     contract = load_contract()
     for role in reading.access_rules()["roles"].values():

@@ -9,7 +9,15 @@ import json
 import sys
 from pathlib import Path
 
-from warehouse.contract.model import DELIVERY_COLUMNS, PERSON_RECORDS, Column, Contract, Table, load_contract
+from warehouse.contract.model import (
+    DELIVERY_COLUMNS,
+    PERSON_MERGES,
+    PERSON_RECORDS,
+    Column,
+    Contract,
+    Table,
+    load_contract,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DBT_SOURCES = Path("dbt/models/staging/_sources.yml")
@@ -29,8 +37,9 @@ def dbt_sources_yaml(contract: Contract) -> str:
         "    description: " + _quoted("Deliveries under the names of the source contract. | 按源契约登记的数据。"),
         "    tables:",
     ]
-    for table in (*contract.tables.values(), PERSON_RECORDS):
-        columns = table.columns if table is PERSON_RECORDS else table.raw_columns
+    made = (PERSON_RECORDS, PERSON_MERGES)
+    for table in (*contract.tables.values(), *made):
+        columns = table.columns if table in made else table.raw_columns
         lines += [
             f"      - name: {table.name}",
             f"        description: {_quoted(table.meaning.both)}",

@@ -178,7 +178,7 @@ PERSON_RECORDS = Table(
     meaning=Meaning(
         "Which person each customer record of a source system stands for.", "源系统客户记录与自然人（客户主体）的对应。"
     ),
-    key=("source_system", "source_customer_id"),
+    key=("source_system", "source_customer_id", "known_from"),
     columns=(
         Column("record_id", "VARCHAR", RECORD_ID.meaning, personal_data="quasi_identifier"),
         Column(
@@ -191,7 +191,35 @@ PERSON_RECORDS = Table(
             Meaning("Id of the customer in that system.", "源系统客户编号。"),
             required=True,
         ),
+        Column(
+            "known_from",
+            "DATE",
+            Meaning("Day from which the record was known to be this person.", "获知归属该客户主体之日。"),
+            required=True,
+        ),
+        Column(
+            "known_to",
+            "DATE",
+            Meaning("Day from which it was known to be another; 9999-12-31: it is this one.", "归属失效日（不含）。"),
+            required=True,
+        ),
         Column("evidence", "VARCHAR", Meaning("Why the record is this person.", "归属依据。"), required=True),
+    ),
+)
+
+#: Written by `warehouse.identity` too.
+PERSON_MERGES = Table(
+    name="person_merges",
+    meaning=Meaning(
+        "Persons that turned out to be part of another one: which id went, and into which.",
+        "被认定与他人为同一主体的客户：原编号与并入的编号。",
+    ),
+    key=("merged_person_id",),
+    columns=(
+        Column("merged_person_id", "VARCHAR", Meaning("The id that went.", "被并入的编号。"), required=True),
+        Column("person_id", "VARCHAR", Meaning("The id the person goes by now.", "现用编号。"), required=True),
+        Column("known_on", "DATE", Meaning("Day on which that became known.", "获知日期。"), required=True),
+        Column("evidence", "VARCHAR", Meaning("Why they are one.", "合并依据。"), required=True),
     ),
 )
 

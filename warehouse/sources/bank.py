@@ -23,6 +23,7 @@ __all__ = [
     "Bank",
     "BankName",
     "BankSettings",
+    "DeletesSettings",
     "QuarantineSettings",
     "ReleaseSettings",
     "ResourceSettings",
@@ -55,6 +56,16 @@ class QuarantineSettings:
 
 
 @dataclass(frozen=True)
+class DeletesSettings:
+    """Largest share of a source's keys, 0 to 1, that may be gone at once before their deletion is refused.
+
+    It is for sources whose deletions are found by comparing keys: an empty or cut-off source looks like a deletion.
+    """
+
+    maximum_share: Decimal = Decimal("0.5")
+
+
+@dataclass(frozen=True)
 class ReleaseSettings:
     """How many releases are kept."""
 
@@ -71,7 +82,7 @@ class ResourceSettings:
 
 @dataclass(frozen=True)
 class BankSettings:
-    """What `bank.yml` says. Nothing has a default: what is in force is what stands there."""
+    """What `bank.yml` says. Nothing but `deletes` has a default: what is in force is what stands there."""
 
     name: BankName
     environment: str
@@ -81,6 +92,7 @@ class BankSettings:
     quarantine: QuarantineSettings
     release: ReleaseSettings
     resources: ResourceSettings
+    deletes: DeletesSettings = DeletesSettings()
 
 
 @dataclass(frozen=True)
@@ -126,11 +138,13 @@ def read_settings(file: Path, mapping: Mapping) -> BankSettings:
             next_step=f"copy {SHIPPED_BANKS / 'berka' / 'bank.yml'} and change it",
         )
     fields = read_yaml(file).fields(
-        ["name", "environment", "base_currency", "time_zone", "as_of", "quarantine", "release", "resources"]
+        ["name", "environment", "base_currency", "time_zone", "as_of", "quarantine", "release", "resources"],
+        ["deletes"],
     )
     name = fields["name"].fields(["en", "zh"])
     as_of = fields["as_of"].fields(["rule", "source_system"])
     quarantine = fields["quarantine"].fields(["maximum_share"])
+    deletes = fields["deletes"].fields(["maximum_share"]) if "deletes" in fields else None
     release = fields["release"].fields(["kept"])
     resources = fields["resources"].fields(["memory_limit", "threads"])
     systems = sorted({source.source_system for source in mapping.sources.values()})
@@ -143,6 +157,7 @@ def read_settings(file: Path, mapping: Mapping) -> BankSettings:
         quarantine=QuarantineSettings(_share(quarantine["maximum_share"])),
         release=ReleaseSettings(release["kept"].as_integer(minimum=1)),
         resources=ResourceSettings(_memory(resources["memory_limit"]), resources["threads"].as_integer(minimum=1)),
+        deletes=DeletesSettings() if deletes is None else DeletesSettings(_share(deletes["maximum_share"])),
     )
 
 

@@ -14,15 +14,20 @@ from warehouse.sources.specification import (
     SIMPLE_TYPES,
     CodeTranslation,
     CsvFormat,
+    DatabaseFormat,
+    DatabaseSpec,
+    DeletesSpec,
     DerivedColumn,
     LookupSpec,
     Mapping,
     ParquetFormat,
+    ReconciliationSpec,
     SelectSpec,
     SourceColumn,
     SourceSpec,
     TableSpec,
     is_column_type,
+    overlap_of,
     quote_name,
     quote_text,
     typed_expression,
@@ -53,6 +58,7 @@ __all__ = [
 
 SHIPPED_BANKS = Path(__file__).parent.parent / "banks"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 #: What was found to fit in this process, by file and content: a run asks in several places, and checking takes 0.3 s.
 _FITTING: set[tuple[Path, str]] = set()
 #: Names that landing adds to every row.
@@ -179,10 +185,11 @@ def _plain_name(node: Node, name: str | None = None) -> str:
 
 def _source(name: str, node: Node) -> SourceSpec:
     _plain_name(node, name)
-    fields = node.fields(
-        ["source_system", "file", "format", "key", "columns"], ["derive", "record", "known_on", "where"]
-    )
-    source_format = _format(fields["format"])
+    optional = ["derive", "record", "known_on", "where", "deleted_when"]
+    from_database = any(key == "database" for key, _ in node.entries or ())
+    origin = ["database"] if from_database else ["file", "format"]
+    fields = node.fields(["source_system", *origin, "key", "columns"], optional)
+    source_format = DatabaseFormat() if from_database else _format(fields["format"])
     columns = tuple(_source_column(column, child, source_format) for column, child in fields["columns"].as_named())
     derive = tuple(
         _derived_column(column, child) for column, child in (fields["derive"].as_named() if "derive" in fields else ())
@@ -203,6 +210,14 @@ def _source(name: str, node: Node) -> SourceSpec:
                 valid="names that differ in more than upper and lower case",
             )
         seen[column.name.lower()] = column.name
+    for column in columns:
+        for other in column.delivered_as:
+            if other.lower() in seen:
+                raise fields["columns"].error(
+                    f"{column.name!r} cannot be delivered as {other!r}: {seen[other.lower()]!r} stands for that name",
+                    valid="a name that no other column has or is delivered as",
+                )
+            seen[other.lower()] = column.name
     names = [column.name for column in both]
     key = tuple(child.as_one_of(names) for child in fields["key"].as_list())
     if not key:
@@ -210,7 +225,7 @@ def _source(name: str, node: Node) -> SourceSpec:
     return SourceSpec(
         name=name,
         source_system=_plain_name(fields["source_system"]),
-        file=fields["file"].as_text(),
+        file="" if from_database else fields["file"].as_text(),
         format=source_format,
         key=key,
         columns=columns,
@@ -218,6 +233,89 @@ def _source(name: str, node: Node) -> SourceSpec:
         record=fields["record"].as_one_of(names) if "record" in fields else None,
         known_on=fields["known_on"].as_text() if "known_on" in fields else None,
         where=fields["where"].as_text() if "where" in fields else None,
+        deleted_when=fields["deleted_when"].as_text() if "deleted_when" in fields else None,
+        database=_database(fields["database"], key, columns) if from_database else None,
+    )
+
+
+def _database(node: Node, key: tuple[str, ...], columns: tuple[SourceColumn, ...]) -> DatabaseSpec:
+    fields = node.fields(
+        ["url_from"],
+        ["table", "query", "where", "cursor", "overlap", "chunk_rows", "limit", "lock_seconds", "deletes", "reconcile"],
+    )
+    variable = fields["url_from"].as_text()
+    if not _VARIABLE.fullmatch(variable):
+        # What stands there may be the address itself, with its password: it is not repeated.
+        raise UserError(
+            "url_from is the name of an environment variable that holds the address of the database",
+            where=fields["url_from"].where,
+            found="something else (not shown: it may be an address with a password)",
+            valid="a name in capitals, for example CORE_DATABASE_URL",
+            next_step="set that variable where the run is started; an address never stands in a mapping",
+        )
+    if ("table" in fields) == ("query" in fields):
+        raise node.error("a database source reads a table or a query", valid="one of table, query")
+    if ("cursor" in fields) != ("overlap" in fields):
+        raise node.error(
+            "a cursor and its overlap go together",
+            valid='both, for example cursor: updated_at, overlap: 2 days (overlap: "0" for a number that only grows)',
+        )
+    by_name = {column.name: column for column in columns}
+    if "cursor" in fields:
+        cursor = by_name[fields["cursor"].as_one_of(list(by_name))]
+        is_time = cursor.type in ("DATE", "TIMESTAMP")
+        if cursor.is_identifying or not (is_time or cursor.type in ("INTEGER", "BIGINT")):
+            raise fields["cursor"].error(
+                f"a {cursor.type} of class {cursor.personal_data} cannot be a cursor",
+                valid="a column of type DATE, TIMESTAMP, INTEGER or BIGINT that is not identifying",
+            )
+        overlap = fields["overlap"].as_text()
+        try:
+            _ = overlap_of(overlap) if is_time else int(overlap)
+        except ValueError as error:
+            raise fields["overlap"].error(
+                "this is no overlap", valid="for example 2 days, 90 minutes; of a number: a number"
+            ) from error
+    deletes = DeletesSpec()
+    if "deletes" in fields:
+        found = fields["deletes"].fields([], ["keys", "query"])
+        if len(found) != 1:
+            raise fields["deletes"].error("deleted rows are found in one way", valid="keys: true, or query: select ...")
+        deletes = DeletesSpec(
+            "keys" in found and found["keys"].as_boolean(), found["query"].as_text() if "query" in found else None
+        )
+        identifying = [name for name in key if name in by_name and by_name[name].is_identifying]
+        derived = [name for name in key if name not in by_name]
+        if identifying or derived:
+            raise fields["deletes"].error(
+                f"keys that were deleted cannot be told: {', '.join(identifying or derived)} is identifying or derived",
+                valid="a key of declared columns that are not identifying",
+            )
+    reconcile = None
+    if "reconcile" in fields:
+        asked = fields["reconcile"].fields(["day", "amount"])
+        reconcile = ReconciliationSpec(asked["day"].as_one_of(list(by_name)), asked["amount"].as_one_of(list(by_name)))
+        if by_name[reconcile.day].type not in ("DATE", "TIMESTAMP"):
+            raise asked["day"].error("a day is a DATE or TIMESTAMP", valid="a column of that type")
+        if not by_name[reconcile.amount].type.startswith(("DECIMAL", "BIGINT", "INTEGER")):
+            raise asked["amount"].error("an amount is a DECIMAL or a whole number", valid="a column of that type")
+
+    def text(name: str) -> str | None:
+        return fields[name].as_text() if name in fields else None
+
+    default = DatabaseSpec(variable)
+    return DatabaseSpec(
+        url_from=variable,
+        table=text("table"),
+        query=text("query"),
+        where=text("where"),
+        cursor=text("cursor"),
+        overlap=text("overlap"),
+        chunk_rows=fields["chunk_rows"].as_integer(minimum=1) if "chunk_rows" in fields else default.chunk_rows,
+        limit=fields["limit"].as_integer(minimum=1) if "limit" in fields else None,
+        lock_seconds=fields["lock_seconds"].as_integer(minimum=1) if "lock_seconds" in fields else default.lock_seconds,
+        deletes=deletes,
+        reconcile=reconcile,
     )
 
 
@@ -248,8 +346,18 @@ def _format(node: Node) -> CsvFormat | ParquetFormat:
     return text_format
 
 
-def _source_column(name: str, node: Node, source_format: CsvFormat | ParquetFormat) -> SourceColumn:
-    optional = ["type", "required", "format", "minimum", "maximum", "values", "null_values", "personal_data"]
+def _source_column(name: str, node: Node, source_format: CsvFormat | ParquetFormat | DatabaseFormat) -> SourceColumn:
+    optional = [
+        "type",
+        "required",
+        "format",
+        "minimum",
+        "maximum",
+        "values",
+        "null_values",
+        "personal_data",
+        "delivered_as",
+    ]
     # `name: {}` and `name:` alone declare a text column.
     fields = {} if node.is_null else node.fields([], optional)
     column_type = _type(fields["type"]) if "type" in fields else "VARCHAR"
@@ -265,6 +373,7 @@ def _source_column(name: str, node: Node, source_format: CsvFormat | ParquetForm
         values=fields["values"].as_texts() if "values" in fields else (),
         null_values=fields["null_values"].as_texts() if "null_values" in fields else source_format.null_values,
         personal_data=_class(fields.get("personal_data")),
+        delivered_as=fields["delivered_as"].as_texts() if "delivered_as" in fields else (),
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.errors import UserError
-from warehouse.sources.delivered import SOURCE_ROW, RowBatch
+from warehouse.sources.delivered import SOURCE_ROW, Originals, RowBatch
 
 #: About the number of rows that DuckDB processes at a time.
 BATCH_ROWS = 1 << 17
@@ -54,6 +53,10 @@ class ParquetRows:
         type_ = self._file.schema_arrow.field(column).type
         return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_null(type_))
 
+    def types(self) -> dict[str, pa.DataType]:
+        """Type of each column, as it was written."""
+        return {field.name: field.type for field in self._file.schema_arrow}
+
     @property
     def most_records(self) -> int | None:
         """The number of rows its footer states."""
@@ -78,7 +81,7 @@ class ParquetRows:
                 batch.validate(full=True)
                 numbers = np.arange(found + 1, found + 1 + batch.num_rows, dtype=np.int64)
                 rows = pa.Table.from_batches([batch]).append_column(SOURCE_ROW, pa.array(numbers))
-                yield RowBatch(rows, batch.num_rows, _Originals(rows, found + 1))
+                yield RowBatch(rows, batch.num_rows, Originals(rows, found + 1))
                 found += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise UserError(
@@ -94,19 +97,6 @@ class ParquetRows:
                 found=f"{found:,} rows, {expected:,} in the footer",
                 next_step="export it again",
             )
-
-
-class _Originals:
-    """Rows of one batch as JSON, for the quarantine."""
-
-    def __init__(self, rows: pa.Table, first: int) -> None:
-        self._rows = rows
-        self._first = first
-
-    def __call__(self, numbers: Sequence[int]) -> list[tuple[int, str]]:
-        taken = self._rows.drop_columns([SOURCE_ROW]).take([number - self._first for number in numbers])
-        texts = [json.dumps(row, ensure_ascii=False, default=str) for row in taken.to_pylist()]
-        return list(zip(numbers, texts, strict=True))
 
 
 def _first_line(error: Exception) -> str:

@@ -9,8 +9,10 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from collections.abc import Mapping as Dictionary
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 #: Classes of personal data, from none to most protected. A mapping may raise the class of a column, never lower it.
@@ -36,6 +38,29 @@ def is_column_type(text: str) -> bool:
     )
 
 
+_UNITS = {"day": "days", "hour": "hours", "minute": "minutes", "second": "seconds"}
+_OVERLAP = re.compile(r"(\d+) (day|hour|minute|second)s?")
+
+
+def overlap_of(text: str) -> timedelta:
+    """Length of an overlap in time.
+
+    Raises
+    ------
+    ValueError
+        If it is not written so.
+
+    Examples
+    --------
+    >>> overlap_of("2 days")
+    datetime.timedelta(days=2)
+    """
+    match = _OVERLAP.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
 def quote_name(name: str) -> str:
     """Name as a quoted SQL identifier.
 
@@ -59,11 +84,18 @@ def quote_text(text: str) -> str:
 
 
 def content_hash(value: object) -> str:
-    """First 16 hex digits of the sha256 of a value's canonical JSON (dataclasses become dictionaries)."""
+    """First 16 hex digits of the sha256 of a value's canonical JSON (dataclasses become dictionaries).
+
+    A field whose metadata says `is_content: False` does not count.
+    """
 
     def plain(item: object) -> object:
         if dataclasses.is_dataclass(item) and not isinstance(item, type):
-            return {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+            return {
+                field.name: getattr(item, field.name)
+                for field in dataclasses.fields(item)
+                if field.metadata.get("is_content", True)
+            }
         raise TypeError(f"{type(item).__name__} has no canonical form")
 
     text = json.dumps(value, default=plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -90,11 +122,60 @@ class ParquetFormat:
 
 
 @dataclass(frozen=True)
+class DatabaseFormat:
+    """Rows of a database: columns have the types its driver gives them."""
+
+    null_values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeletesSpec:
+    """How a source tells what it deleted, beside a condition on its rows (`deleted_when`).
+
+    `keys` compares the keys of the whole source with what was landed; `query` is a statement that lists deleted keys.
+    """
+
+    keys: bool = False
+    query: str | None = None
+
+
+@dataclass(frozen=True)
+class ReconciliationSpec:
+    """What is counted and summed by day at the source and in what was landed: two columns."""
+
+    day: str
+    amount: str
+
+
+@dataclass(frozen=True)
+class DatabaseSpec:
+    """Where the rows of a source are asked for.
+
+    `url_from` names an environment variable. Either `table` or `query` is given. `where` is a condition in the source's
+    own SQL. `cursor` is the column that grows with each change, `overlap` how far behind its highest value the next
+    delivery begins. `limit` makes every delivery a trial.
+    """
+
+    url_from: str
+    table: str | None = None
+    query: str | None = None
+    where: str | None = None
+    cursor: str | None = None
+    overlap: str | None = None
+    chunk_rows: int = 1 << 16
+    limit: int | None = None
+    lock_seconds: int = 60
+    deletes: DeletesSpec = DeletesSpec()
+    reconcile: ReconciliationSpec | None = None
+
+
+@dataclass(frozen=True)
 class SourceColumn:
     """One column as the source delivers it, and how its text is to be read.
 
     `minimum` and `maximum` are inclusive and kept as the text of the mapping, to be cast to `type`.
-    `null_values` are already merged: the column's own, else those of the format.
+    `null_values` are already merged: the column's own, else those of the format. `delivered_as` are names under which
+    the source delivers it in the place of its own: it was renamed there, and keeps its name here.
     """
 
     name: str
@@ -106,6 +187,8 @@ class SourceColumn:
     values: tuple[str, ...] = ()
     null_values: tuple[str, ...] = ()
     personal_data: str = "none"
+    # What was landed under one name is the same under another, so it decides nothing about what is landed.
+    delivered_as: tuple[str, ...] = field(default=(), metadata={"is_content": False})
 
     @property
     def is_identifying(self) -> bool:
@@ -136,19 +219,22 @@ class SourceSpec:
     """One source table or file: what is landed, as delivered.
 
     `file` is relative to the DATA folder and may be a glob. `record` names the column that holds the source's
-    own id of the customer. `known_on` is an expression over the typed columns, used in an initial load.
+    own id of the customer. `known_on` is an expression over the typed columns, used in an initial load;
+    `deleted_when` a condition over them: such a row deletes its key. A source with a `database` has no file.
     """
 
     name: str
     source_system: str
     file: str
-    format: CsvFormat | ParquetFormat
+    format: CsvFormat | ParquetFormat | DatabaseFormat
     key: tuple[str, ...]
     columns: tuple[SourceColumn, ...]
     derive: tuple[DerivedColumn, ...] = ()
     record: str | None = None
     known_on: str | None = None
     where: str | None = None
+    deleted_when: str | None = None
+    database: DatabaseSpec | None = None
 
     @property
     def all_columns(self) -> tuple[SourceColumn | DerivedColumn, ...]:
@@ -159,6 +245,17 @@ class SourceSpec:
         """Declared or derived column of that name, in any case as in SQL; None if there is none."""
         return next((column for column in self.all_columns if column.name.lower() == name.lower()), None)
 
+    def renamed(self, delivered: Iterable[str]) -> dict[str, str]:
+        """Delivered name -> own name, of the columns that a delivery has only under another name."""
+        there = set(delivered)
+        return {
+            other: column.name
+            for column in self.columns
+            if column.name not in there
+            for other in [next((name for name in column.delivered_as if name in there), None)]
+            if other is not None
+        }
+
     @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the declared, then of the derived columns."""
@@ -167,7 +264,11 @@ class SourceSpec:
     @property
     def landing_hash(self) -> str:
         """Hash of everything that decides what is landed from given bytes (not of where the file lies)."""
-        return content_hash(dataclasses.replace(self, file=""))
+        decided = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "database"}
+        # Left out where it is not used, so that deliveries landed before it existed stay what they are.
+        if self.deleted_when is None:
+            del decided["deleted_when"]
+        return content_hash(decided | {"file": ""})
 
     @property
     def table_hash(self) -> str:
@@ -178,7 +279,7 @@ class SourceSpec:
                 self.source_system,
                 self.key,
                 self.record,
-                [(c.name, c.type, c.format, c.null_values, c.personal_data) for c in self.columns],
+                [(c.name, c.type, c.format, c.null_values, c.personal_data, c.delivered_as) for c in self.columns],
                 [(c.name, c.type, c.personal_data) for c in self.derive],
             ]
         )
@@ -307,7 +408,12 @@ def typed_expression(column: SourceColumn, delivered_as_text: bool) -> str:
     """
     value = quote_name(column.name)
     if not delivered_as_text:
-        return value if column.type == "VARCHAR" and column.is_identifying else f"try_cast({value} as {column.type})"
+        if column.type == "VARCHAR" and column.is_identifying:
+            return value
+        read = f"try_cast({value} as {column.type})"
+        is_exact = column.type in ("INTEGER", "BIGINT") or column.type.startswith("DECIMAL")
+        # A cast alone would round: 0.125 is no DECIMAL(18,2), whatever type it comes in.
+        return f"case when {read} = {value} then {read} end" if is_exact else read
     if len(column.null_values) == 1:
         value = f"nullif({value}, {quote_text(column.null_values[0])})"
     elif column.null_values:

@@ -39,6 +39,7 @@ from warehouse.sources.specification import (
     PERSONAL_DATA_CLASSES,
     CodeTranslation,
     CsvFormat,
+    DatabaseSpec,
     LookupSpec,
     Mapping,
     SelectSpec,
@@ -84,8 +85,8 @@ def check_mapping(bank: Bank, data: Path | None = None) -> list[CheckLine]:
     mapping = bank.mapping
     lines = [CheckLine("fits", mapping.path.name, f"{len(mapping.sources)} sources, {len(mapping.tables)} tables")]
     for source in mapping.sources.values():
-        lines += _source_lines(mapping, source)
-        if data is not None:
+        lines += _source_lines(mapping, source, contract)
+        if data is not None and source.database is None:
             lines += _file_lines(source, data)
     for table in contract.tables.values():
         lines += _table_lines(mapping, table)
@@ -203,8 +204,9 @@ class _Validation:
             found = self.type_of(f"{path}.known_on", expression, clear)
             if found is not None and _family(found) != "time":
                 self.add(f"{path}.known_on", "a row is known on a date", f"an expression of type {found}", "DATE")
-        if source.where is not None:
-            self.check_condition(f"{path}.where", source.where, {"": names}, clear)
+        for label, condition in (("where", source.where), ("deleted_when", source.deleted_when)):
+            if condition is not None:
+                self.check_condition(f"{path}.{label}", condition, {"": names}, clear)
 
     def check_select(self, table: Table, select: SelectSpec) -> None:
         path = f"tables.{table.name}[{select.position}]"
@@ -541,23 +543,47 @@ class _Validation:
         return bool(row and row[0])
 
 
-def _source_lines(mapping: Mapping, source: SourceSpec) -> list[CheckLine]:
+def _source_lines(mapping: Mapping, source: SourceSpec, contract: Contract) -> list[CheckLine]:
     where = f"sources.{source.name}"
     kind = "csv" if isinstance(source.format, CsvFormat) else "parquet"
     users = [table.name for table in mapping.tables.values() if source.name in table.sources]
     known = f"known from `{source.known_on}`" if source.known_on else "without a date of its own: known from the start"
+    origin = f"{source.file} ({kind})" if source.database is None else _database_text(source.database)
     lines = [
         CheckLine(
             "does",
             where,
-            f"lands {source.file} ({kind}) of {source.source_system}: {len(source.columns)} columns, "
+            f"lands {origin} of {source.source_system}: {len(source.columns)} columns, "
             f"{known}; feeds {', '.join(users) or 'no table yet'}",
         )
     ]
     secret = [column.name for column in source.all_columns if column.is_identifying]
     if secret:
         lines.append(CheckLine("does", where, f"keeps in the vault, and lands as tokens: {', '.join(secret)}"))
+    dated = [
+        f"{name}.{table.cursor}" for name in users if (table := contract.tables.get(name)) is not None and table.cursor
+    ]
+    if source.known_on is None and dated:
+        what = "no known_on: rows of the initial load count as known since 1900, before what they tell had happened"
+        offer = f"say when each was known, as {', '.join(dated)} does"
+        lines.append(CheckLine("missing", where, f"{what} (look-ahead in all that is mined); {offer}"))
     return lines
+
+
+def _database_text(database: DatabaseSpec) -> str:
+    """What is asked of a database, in words."""
+    parts = [database.table or "a query"]
+    parts.append(
+        f"from {database.cursor} less {database.overlap} on"
+        if database.cursor
+        else "whole each time, unchanged rows left out"
+    )
+    parts += [f"only where {database.where}"] if database.where else []
+    parts += [f"at most {database.limit:,} rows, as a trial"] if database.limit else []
+    parts += ["keys that are gone are deleted"] if database.deletes.keys else []
+    parts += ["deleted keys as listed"] if database.deletes.query else []
+    parts += [f"{database.reconcile.amount} reconciled by day"] if database.reconcile else []
+    return f"{', '.join(parts)} ({database.url_from})"
 
 
 def _table_lines(mapping: Mapping, table: Table) -> list[CheckLine]:

@@ -15,7 +15,7 @@ from warehouse.vault.keys import (
     keys_path,
     load_keys,
 )
-from warehouse.vault.reading import ClearValue, check_files, read_clear, status
+from warehouse.vault.reading import ClearValue, check_files, read_clear, read_sealed_values, status
 from warehouse.vault.sealed import Sealer, sealed_path
 from warehouse.vault.tokens import (
     BLANKS,
@@ -44,6 +44,7 @@ __all__ = [
     "mask",
     "normalised_expression",
     "read_clear",
+    "read_sealed_values",
     "record_id_expression",
     "sealed_path",
     "status",

@@ -1,6 +1,7 @@
-"""Reading clear values: one function, which asks who, as what and why, and writes it down before it answers.
+"""Reading clear values: who asks, as what and why is checked and written down before anything is given.
 
-Only identity, worklists, and the answers to persons and authorities read; everything else works with tokens.
+Only identity, worklists, and the answers to persons and authorities read; everything else works with tokens. There is
+one way in (`_admit`) and two shapes of the answer: values one by one with where they came from, and values in bulk.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 ACCESS_LOG = "access.jsonl"
 READERS_FILE = "readers.csv"
 DISCLOSURE = "disclosure"
+#: Sealed rows opened in one go: their keys and values take some 100 MB.
+ROWS_AT_A_TIME = 1 << 17
 RULES = Path(__file__).with_name("access.yml")
 _READERS_COLUMNS = ("who", "role", "from_on", "left_on")
 _RECORD_ID = re.compile(r"[0-9a-f]{64}")
@@ -142,43 +145,10 @@ def read_clear(
     """
     require_vault(home.vault)
     wanted = sorted(set(record_ids))
-    access = Access(who, role, purpose, authority)
-    fault, columns = _fault_of_ids(wanted), None
-    if fault is not None:
-        # What is no record id may be a name: it goes into no log.
-        wanted = [record for record in wanted if _RECORD_ID.fullmatch(record)]
-    try:
-        reason = fault.problem if fault else _why_not(home, wanted, access, on or datetime.now(UTC).date())
-        if reason is None and only_for not in {None, purpose}:
-            reason = f"this is done for purpose {only_for} only"
-        if reason is None:
-            columns = _columns_of(role, mapping)
-    except UserError as error:
-        fault, reason = error, error.problem
-    append_line(
-        home.vault / ACCESS_LOG,
-        {
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "who": who,
-            "role": role,
-            "purpose": purpose,
-            "authority": authority,
-            "bank": bank,
-            "records": wanted if len(wanted) <= 1000 else [f"{len(wanted)} records"],
-            "is_allowed": reason is None,
-            "reason": reason,
-        },
-    )
-    if fault is not None:
-        raise fault
-    if reason is not None:
-        raise UserError(
-            "reading clear values is refused, and the attempt was recorded",
-            where=f"{who} as {role}, for {purpose}",
-            found=reason,
-            valid="; ".join(f"{name}: {', '.join(rule['purposes'])}" for name, rule in access_rules()["roles"].items()),
-            next_step="read for a purpose of your role, or have yourself named in vault/readers.csv",
-        )
+    fault = _fault_of_ids(wanted)
+    # What is no record id may be a name: it goes into no log.
+    shown = [record for record in wanted if _RECORD_ID.fullmatch(record)] if fault else wanted
+    columns = _admit(home, bank, shown, Access(who, role, purpose, authority), on, mapping, only_for, fault)
     with held_keys(home.vault) as keys:
         check_files(home, bank, keys, is_thorough=False)
         ring = KeyRing(keys, home.vault, bank)
@@ -192,6 +162,122 @@ def read_clear(
     return sorted(
         allowed, key=lambda v: (v.record_id or "~", v.known_on, v.delivery_id, v.source_row or 0, v.column, v.value)
     )
+
+
+def read_sealed_values(
+    home: Home, bank: str, mapping: BankMapping, *, purpose: str, role: str, who: str, on: date | None = None
+) -> Iterator[pa.Array]:
+    """All clear values of the columns a role is limited to, batch by batch: to compare all customers.
+
+    Which record a value is of is not said: its token leads there. The values of an erased record are not among them.
+
+    Parameters
+    ----------
+    home, bank
+        The installation and its bank.
+    mapping
+        Of the bank: says which of its columns those of the role are.
+    purpose, role, who, on
+        As for `read_clear`; the reading is recorded as one line that names sources in place of records.
+
+    Yields
+    ------
+    pyarrow.Array
+        Values, each once per batch.
+
+    Raises
+    ------
+    UserError
+        As `read_clear`; also for a role that is limited to no columns.
+    """
+    require_vault(home.vault)
+    stated = access_rules()["roles"].get(role, {}).get("columns")
+    if stated == "all":
+        raise UserError(
+            "all values at once are given only to a role that is limited to columns",
+            where=f"role {role}",
+            valid=", ".join(name for name, rule in access_rules()["roles"].items() if rule["columns"] != "all"),
+            next_step="read the records that are asked for: read_clear",
+        )
+    columns = _columns_of(role, mapping) if stated else {}
+    asked = [f"all records of {source}" for source in sorted(columns or ())]
+    columns = _admit(home, bank, asked, Access(who, role, purpose), on, mapping) or {}
+    with held_keys(home.vault) as keys:
+        ring, manifests = KeyRing(keys, home.vault, bank), Manifests(home.vault, bank, keys.token)
+        waiting: list[tuple[LedgerEntry, pa.Table]] = []
+        for entry in check_files(home, bank, keys, is_thorough=False):
+            path = sealed_path(home.vault, bank, entry.delivery_id)
+            if entry.source not in columns or not manifests.holds(path):
+                continue
+            table = read_sealed(path, ["record_id", "source_row", "sealed"])
+            for batch in table.filter(table["record_id"].is_valid()).to_batches(max_chunksize=ROWS_AT_A_TIME):
+                waiting.append((entry, batch))
+                # Over many small deliveries too: each search of a key reads all files of keys.
+                if sum(part.num_rows for _, part in waiting) >= ROWS_AT_A_TIME:
+                    yield _opened_values(ring, waiting, columns)
+                    waiting = []
+        yield _opened_values(ring, waiting, columns)
+
+
+def _opened_values(ring: KeyRing, sealed: Sequence[tuple[LedgerEntry, pa.RecordBatch]], columns: Columns) -> pa.Array:
+    keys = ring.find([name for _, batch in sealed for name in batch["record_id"].to_pylist()])
+    values: set[str] = set()
+    for entry, batch in sealed:
+        allowed = columns[entry.source]
+        for name, row, content in zip(*(batch[column].to_pylist() for column in batch.schema.names), strict=True):
+            if name in keys:
+                opened = json.loads(open_record(keys[name], entry.bank, entry.delivery_id, name, row, content))
+                values.update(
+                    value for column, value in opened.items() if value is not None and column.casefold() in allowed
+                )
+    return pa.array(sorted(values), pa.string())
+
+
+def _admit(  # noqa: PLR0917 - all that decides about a reading
+    home: Home,
+    bank: str,
+    asked: Sequence[str],
+    access: Access,
+    on: date | None,
+    mapping: BankMapping | None,
+    only_for: str | None = None,
+    fault: UserError | None = None,
+) -> Columns | None:
+    """Record who reads what and why, and stop where it is not allowed; what columns are given."""
+    columns = None
+    try:
+        reason = fault.problem if fault else _why_not(home, asked, access, on or datetime.now(UTC).date())
+        if reason is None and only_for not in {None, access.purpose}:
+            reason = f"this is done for purpose {only_for} only"
+        if reason is None:
+            columns = _columns_of(access.role, mapping)
+    except UserError as error:
+        fault, reason = error, error.problem
+    append_line(
+        home.vault / ACCESS_LOG,
+        {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "who": access.who,
+            "role": access.role,
+            "purpose": access.purpose,
+            "authority": access.authority,
+            "bank": bank,
+            "records": list(asked) if len(asked) <= 1000 else [f"{len(asked)} records"],
+            "is_allowed": reason is None,
+            "reason": reason,
+        },
+    )
+    if fault is not None:
+        raise fault
+    if reason is not None:
+        raise UserError(
+            "reading clear values is refused, and the attempt was recorded",
+            where=f"{access.who} as {access.role}, for {access.purpose}",
+            found=reason,
+            valid="; ".join(f"{name}: {', '.join(rule['purposes'])}" for name, rule in access_rules()["roles"].items()),
+            next_step="read for a purpose of your role, or have yourself named in vault/readers.csv",
+        )
+    return columns
 
 
 def _fault_of_ids(record_ids: Sequence[str]) -> UserError | None:

@@ -42,7 +42,7 @@ def mine(name: str, bank: Bank, store: ModelStore, build: Build, is_retraining: 
 
     def fit(_promotion: Promotion | None) -> tuple[MinerResult, Save | None]:
         labels = churn.label_months(outcomes, DEFINITIONS[name])
-        rows = churn.training_rows(churn.with_history(panel), labels)
+        rows = churn.training_rows(churn.with_history(churn.drawn_persons(panel)), labels)
         result = churn.fit(*rows, names=names, definition=name)
         model = result.model
         return result, None if model is None else lambda folder: churn.save_model(model, folder)[1].model_id

@@ -19,3 +19,11 @@
 {% macro absent_if_nan(value) -%}
     nullif(cast({{ value }} as double), cast('NaN' as double))
 {%- endmacro %}
+
+{#
+    How many different values a whole number from 0 to 30 has in the rows of a group that meet a condition.
+    As bits of one integer: DuckDB cannot spill the sets that `count(distinct ...)` keeps for each group.
+#}
+{% macro distinct_small(number, condition) -%}
+    bit_count(coalesce(bit_or(1 << cast({{ number }} as integer)) filter (where {{ condition }}), 0))
+{%- endmacro %}

@@ -17,6 +17,25 @@ account_months as (
     where accounts.person_id is not null
 ),
 
+-- apart from the sums: DuckDB cannot spill what `count(distinct ...)` keeps for each of millions of groups
+products as (
+    select distinct
+        person_id,
+        month_start_on,
+        product_code
+    from account_months
+    where is_open and product_code is not null
+),
+
+product_counts as (
+    select
+        person_id,
+        month_start_on,
+        count(*) as product_count
+    from products
+    group by person_id, month_start_on
+),
+
 -- a sum is absent when one of its accounts is absent: a person is not poorer for what the bank does not know
 customer_months as (
     select
@@ -24,7 +43,6 @@ customer_months as (
         month_start_on,
         month_end_on,
         count(*) filter (where is_open) as account_count,
-        count(distinct case when is_open then product_code end) as product_count,
         count(*) filter (where (is_aum or is_lum) and closing_balance_base is null) as account_without_balance_count,
         {{ complete_sum('average_balance_base', 'is_aum') }} as aum_average,
         {{ complete_sum('closing_balance_base', 'is_aum') }} as aum_period_end,
@@ -47,24 +65,28 @@ customer_months as (
 )
 
 select
-    person_id,
-    month_start_on,
-    cast(account_count as integer) as account_count,
-    cast(product_count as integer) as product_count,
-    cast(account_without_balance_count as integer) as account_without_balance_count,
-    cast(aum_average as decimal(18, 2)) as aum_average_base,
-    cast(aum_period_end as decimal(18, 2)) as aum_period_end_base,
-    cast(deposit_average as decimal(18, 2)) as deposit_average_base,
-    cast(deposit_period_end as decimal(18, 2)) as deposit_period_end_base,
-    cast(investment_average as decimal(18, 2)) as investment_average_base,
-    cast(investment_period_end as decimal(18, 2)) as investment_period_end_base,
-    cast(lum_average as decimal(18, 2)) as lum_average_base,
-    cast(lum_period_end as decimal(18, 2)) as lum_period_end_base,
-    cast(inflow as decimal(18, 2)) as inflow_base,
-    cast(outflow as decimal(18, 2)) as outflow_base,
-    cast(transaction_count as bigint) as transaction_count,
-    cast(customer_initiated_count as bigint) as customer_initiated_count,
-    cast(extract(day from month_end_on) as integer) as days_in_month,
-    {{ days_between('month_start_on', 'least(month_end_on, ' ~ as_of() ~ ')') }} + 1 as days_in_month_known,
-    month_end_on > {{ as_of() }} as is_partial
+    customer_months.person_id,
+    customer_months.month_start_on,
+    cast(customer_months.account_count as integer) as account_count,
+    cast(coalesce(product_counts.product_count, 0) as integer) as product_count,
+    cast(customer_months.account_without_balance_count as integer) as account_without_balance_count,
+    cast(customer_months.aum_average as decimal(18, 2)) as aum_average_base,
+    cast(customer_months.aum_period_end as decimal(18, 2)) as aum_period_end_base,
+    cast(customer_months.deposit_average as decimal(18, 2)) as deposit_average_base,
+    cast(customer_months.deposit_period_end as decimal(18, 2)) as deposit_period_end_base,
+    cast(customer_months.investment_average as decimal(18, 2)) as investment_average_base,
+    cast(customer_months.investment_period_end as decimal(18, 2)) as investment_period_end_base,
+    cast(customer_months.lum_average as decimal(18, 2)) as lum_average_base,
+    cast(customer_months.lum_period_end as decimal(18, 2)) as lum_period_end_base,
+    cast(customer_months.inflow as decimal(18, 2)) as inflow_base,
+    cast(customer_months.outflow as decimal(18, 2)) as outflow_base,
+    cast(customer_months.transaction_count as bigint) as transaction_count,
+    cast(customer_months.customer_initiated_count as bigint) as customer_initiated_count,
+    cast(extract(day from customer_months.month_end_on) as integer) as days_in_month,
+    {{ days_between('customer_months.month_start_on', 'least(customer_months.month_end_on, ' ~ as_of() ~ ')') }} + 1 as days_in_month_known,
+    customer_months.month_end_on > {{ as_of() }} as is_partial
 from customer_months
+left join product_counts
+    on
+        customer_months.person_id = product_counts.person_id
+        and customer_months.month_start_on = product_counts.month_start_on

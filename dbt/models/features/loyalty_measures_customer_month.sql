@@ -60,25 +60,56 @@ launches as (
     where launched_on is not null
 ),
 
-take_up as (
+months as (
+    select distinct
+        month_start_on,
+        month_end_on
+    from {{ ref('int_account_month_known') }}
+),
+
+launched as (
     select
-        accounts.person_id,
-        accounts.month_start_on,
-        count(distinct launches.product_code) as launched_count,
-        count(
-            distinct case
-                when accounts.product_code = launches.product_code and accounts.opened_on >= launches.launched_on
-                    then launches.product_code
-            end
-        ) as taken_count
-    from {{ ref('int_account_month_known') }} as accounts
+        months.month_start_on,
+        launches.product_code,
+        launches.launched_on
+    from months
     inner join launches
         on
-            accounts.month_end_on >= launches.known_from
-            and accounts.month_end_on < launches.known_to
-            and accounts.month_end_on >= launches.launched_on
-            and launches.launched_on > {{ add_days('accounts.month_end_on', -365) }}
-    group by accounts.person_id, accounts.month_start_on
+            months.month_end_on >= launches.known_from
+            and months.month_end_on < launches.known_to
+            and months.month_end_on >= launches.launched_on
+            and launches.launched_on > {{ add_days('months.month_end_on', -365) }}
+),
+
+launch_counts as (
+    select
+        month_start_on,
+        count(distinct product_code) as launched_count
+    from launched
+    group by month_start_on
+),
+
+-- a product counts once, however many accounts of it were opened
+taken as (
+    select distinct
+        accounts.person_id,
+        accounts.month_start_on,
+        accounts.product_code
+    from {{ ref('int_account_month_known') }} as accounts
+    inner join launched
+        on
+            accounts.month_start_on = launched.month_start_on
+            and accounts.product_code = launched.product_code
+            and accounts.opened_on >= launched.launched_on
+),
+
+taken_counts as (
+    select
+        person_id,
+        month_start_on,
+        count(*) as taken_count
+    from taken
+    group by person_id, month_start_on
 )
 
 select
@@ -105,7 +136,7 @@ select
     cast(runs.products_held - first_value(runs.products_held) over year as integer) as products_growth_12m,
     case
         when runs.tenure_months >= {{ setting('take_up_tenure_months') }}
-            then {{ ratio('take_up.taken_count', 'take_up.launched_count') }}
+            then {{ ratio('coalesce(taken_counts.taken_count, 0)', 'launch_counts.launched_count') }}
     end as new_product_take_up_ratio,
     cast(holdings.deposit_end as decimal(18, 2)) as deposit_end,
     cast(runs.aum_end - holdings.deposit_end as decimal(18, 2)) as investment_end,
@@ -114,5 +145,6 @@ select
 from runs
 inner join holdings on runs.person_id = holdings.person_id and runs.month_start_on = holdings.month_start_on
 left join matured on runs.person_id = matured.person_id and runs.month_start_on = matured.month_start_on
-left join take_up on runs.person_id = take_up.person_id and runs.month_start_on = take_up.month_start_on
+left join launch_counts on runs.month_start_on = launch_counts.month_start_on
+left join taken_counts on runs.person_id = taken_counts.person_id and runs.month_start_on = taken_counts.month_start_on
 window year as (partition by runs.person_id order by runs.month_start_on rows between 11 preceding and current row)

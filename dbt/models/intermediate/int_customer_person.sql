@@ -17,3 +17,6 @@ inner join {{ source('raw', 'person_records') }} as persons
     on
         records.source_system = persons.source_system
         and records.source_customer_id = persons.source_customer_id
+        -- and who was one person by then: records that came together later were two
+        and persons.known_from <= {{ as_of() }}
+        and persons.known_to > {{ as_of() }}

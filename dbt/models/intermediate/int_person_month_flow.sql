@@ -80,12 +80,12 @@ select
     coalesce(sum(wealth_redeemed) filter (where age_months <= 2), 0) as wealth_redeemed_3m,
     coalesce(sum(customer_count) filter (where age_months = 0), 0) as customer_count_1m,
     coalesce(sum(customer_count) filter (where age_months <= 2), 0) as customer_count_3m,
-    count(distinct case when age_months <= 5 and customer_count > 0 then booked_month_on end) as active_months_6m,
+    {{ distinct_small('age_months', 'age_months <= 5 and customer_count > 0') }} as active_months_6m,
     coalesce(sum(channel_count) filter (where age_months <= 2), 0) as channel_count_3m,
     coalesce(sum(digital_count) filter (where age_months <= 2), 0) as digital_count_3m,
     coalesce(sum(counter_count) filter (where age_months <= 2), 0) as counter_count_3m,
-    count(distinct case when age_months <= 2 and salary_count > 0 then booked_month_on end) as salary_months_3m,
-    count(distinct case when age_months = 0 and salary_count > 0 then booked_month_on end) as salary_months_1m,
-    count(distinct case when age_months >= 1 and salary_count > 0 then booked_month_on end) as salary_months_before
+    {{ distinct_small('age_months', 'age_months <= 2 and salary_count > 0') }} as salary_months_3m,
+    {{ distinct_small('age_months', 'age_months = 0 and salary_count > 0') }} as salary_months_1m,
+    {{ distinct_small('age_months', 'age_months >= 1 and salary_count > 0') }} as salary_months_before
 from seen
 group by person_id, month_start_on
