@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.stats import binom, hypergeom
 
 from dagster_project.lib.mining_tasks import SHIPPED_TASKS, read_task
-from mining.association import NextProductSettings, Period, eligible_products, months_before, read_holdings, recommend
+from mining.association import NextProductSettings, months_before, periods_of, read_holdings, recommend
 from mining.association.holdings import Holdings
 from mining.association.task import deciles, run_task
 from warehouse.sample_bank.generate import VERSION, generate
@@ -106,7 +106,7 @@ def rule_figures(folder: Path, seed: int) -> RuleFigures:
     return RuleFigures(
         seed,
         **_against_truth(held, persons[-1], truth),
-        **_hits(held, persons, products.reindex(list(held.items)), days),
+        **_hits(held, persons, products, days),
     )
 
 
@@ -166,19 +166,7 @@ def _power(link: object, baskets: int, level: float, bound: int) -> float:
 
 
 def _hits(held: Holdings, persons: list[pd.DataFrame], products: pd.DataFrame, days: list[date]) -> dict[str, float]:
-    periods = []
-    for day, until, known in zip(days, [*days[1:], None], persons, strict=True):
-        has, there = held.held_at(day), known.reindex(pd.Index(held.persons))
-        there["is_reachable"] = there["is_reachable"].eq(True) & has.any(axis=1)
-        periods.append(
-            Period(
-                held=has,
-                bands=[there["age_band"], there["aum_decile"]],
-                eligible=eligible_products(there, products, has),
-                taken_up=None if until is None else held.opened_within(day, until),
-            )
-        )
-    before, last, now = periods
+    before, last, now = periods_of(held, persons, products, days)
     names = held.persons.tolist()
     margins = [None] * len(held.items)
     result = recommend(

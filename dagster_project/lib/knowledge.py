@@ -91,14 +91,16 @@ def listed(home: Home, *, everything: bool, task: str | None) -> list[Known]:
         ).fetchall()
     given = {row["knowledge_id"]: row for row in verdicts(home, bank).to_pylist()}
 
-    def pending(knowledge_id: str, verdict: str | None, judged: date | None) -> str | None:
+    def pending(knowledge_id: str, *in_force: object) -> str | None:
         last = given.get(knowledge_id)
-        if last is None or (last["verdict"], last["judged_as_of"]) == (verdict, judged):
+        if last is None or (last["verdict"], last["expires_on"], last["judged_as_of"]) == in_force:
             return None
         return str(last["verdict"])
 
     names = [field.name for field in fields(Known)][:-1]
-    return [Known(**dict(zip(names, row[:9], strict=True)), pending=pending(row[0], row[5], row[9])) for row in rows]
+    return [
+        Known(**dict(zip(names, row[:9], strict=True)), pending=pending(row[0], row[5], row[6], row[9])) for row in rows
+    ]
 
 
 def kill_rates(home: Home) -> list[tuple[str, str, int, int, float | None]]:

@@ -26,7 +26,7 @@ from mining.association.discovery import (
 )
 from mining.association.holdings import Holdings, months_before, read_holdings
 from mining.association.itemsets import ItemsetsCutWarning, count_bound, frequent_itemsets
-from mining.association.next_product import NextProductSettings, Period, eligible_products, recommend
+from mining.association.next_product import NextProductSettings, Period, eligible_products, periods_of, recommend
 from mining.association.partitions import frequent_itemsets_of_parts
 from mining.association.rules import association_rules
 from mining.association.task import MiningTask, TaskResult, run_task
@@ -55,6 +55,7 @@ __all__ = [
     "mine_rules",
     "months_before",
     "pack_baskets",
+    "periods_of",
     "read_baskets",
     "read_holdings",
     "recommend",

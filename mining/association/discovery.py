@@ -34,7 +34,8 @@ __all__ = ["PUBLISHED_COLUMNS", "AssociationResult", "AssociationSettings", "min
 ALGORITHM = "association-1"
 """Part of every run's name; raised when the same baskets and settings would give other rows than before."""
 
-Sides = tuple[Sequence[Sequence[str]], Sequence[Sequence[str]]]
+ItemsOfSides = tuple[Sequence[Sequence[str]], Sequence[Sequence[str]]]
+"""The items of each rule's antecedent, and those of its consequent."""
 
 PUBLISHED_COLUMNS = {
     "run_id": "str",
@@ -152,7 +153,7 @@ class AssociationResult:
     rules: pd.DataFrame
     metadata: dict[str, object]
     refused: str | None
-    sides: Sides = ((), ())
+    sides: ItemsOfSides = ((), ())
 
 
 def mine_rules(
@@ -292,7 +293,7 @@ def _refused(baskets: Baskets, settings: AssociationSettings, found: str) -> Ass
 
 def _published(
     rules: pd.DataFrame, run_id: str, basket_count: int, tested: int, settings: AssociationSettings
-) -> tuple[pd.DataFrame, Sides]:
+) -> tuple[pd.DataFrame, ItemsOfSides]:
     sides = {side: [sorted(map(str, items)) for items in rules[f"{side}s"]] for side in ("antecedent", "consequent")}
     made = pd.DataFrame(
         {
@@ -340,8 +341,8 @@ def _published(
     for name, kind in PUBLISHED_COLUMNS.items():
         if kind == "float64":
             made[name] = round_significant(made[name].to_numpy(dtype=np.float64))
-    ordered = ([named[place] for place in places] for named in sides.values())
-    return made.astype(PUBLISHED_COLUMNS), (next(ordered), next(ordered))
+    antecedents, consequents = ([named[place] for place in places] for named in sides.values())
+    return made.astype(PUBLISHED_COLUMNS), (antecedents, consequents)
 
 
 def _rule_name(basket: str, antecedent: Sequence[str], consequent: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from statistics import NormalDist
 
@@ -29,7 +30,7 @@ from sklearn.linear_model import LogisticRegression
 
 from mining.association.baskets import BasketError
 from mining.association.discovery import round_significant
-from mining.association.holdings import Flags
+from mining.association.holdings import Flags, Holdings
 from mining.gates import METRIC_COLUMNS, Refusal
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "NextProductSettings",
     "Period",
     "eligible_products",
+    "periods_of",
     "recommend",
 ]
 
@@ -191,6 +193,40 @@ def eligible_products(persons: pd.DataFrame, products: pd.DataFrame, held: Flags
     return allowed
 
 
+def periods_of(
+    holdings: Holdings, persons: Sequence[pd.DataFrame], products: pd.DataFrame, days: Sequence[date]
+) -> tuple[Period, Period, Period]:
+    """Return the period before the last, the last, and the date of the list, as `recommend` takes them.
+
+    Parameters
+    ----------
+    holdings : Holdings
+        Who held what when.
+    persons : sequence of three DataFrames
+        At each of the days, indexed by ``person_id``: what `eligible_products` asks for, ``age_band`` and
+        ``aum_decile``. A person without a row, or who holds nothing then, is offered nothing.
+    products : DataFrame
+        Indexed by item, as `eligible_products` asks for.
+    days : sequence of three dates
+        When each period begins, the last one being the date of the list.
+    """
+    products = products.reindex(list(holdings.items))
+    made = []
+    for day, until, known in zip(days, [*days[1:], None], persons, strict=True):
+        held, there = holdings.held_at(day), known.reindex(pd.Index(holdings.persons))
+        there["is_reachable"] = there["is_reachable"].eq(True) & np.asarray(held.any(axis=1))
+        made.append(
+            Period(
+                held=held,
+                bands=[there["age_band"], there["aum_decile"]],
+                eligible=eligible_products(there, products, held),
+                taken_up=None if until is None else holdings.opened_within(day, until),
+            )
+        )
+    before, last, now = made
+    return before, last, now
+
+
 def recommend(
     persons: Sequence[str],
     items: Sequence[str],
@@ -303,11 +339,14 @@ def _columns(period: Period, categories: Sequence[Sequence[object]]) -> npt.NDAr
     return np.hstack(parts)
 
 
-def _values(probability: Floats, margins: Sequence[object]) -> Floats:
-    """Return expected margin times probability; not a number where the margin is not known."""
-    known = np.array([math.nan if margin is None else float(str(margin)) for margin in margins])
-    values: Floats = probability * known
-    return values
+def _known_margins(margins: Sequence[object]) -> Floats:
+    """Return each item's expected margin; not a number where it is not known."""
+    return np.array([math.nan if margin is None else float(str(margin)) for margin in margins])
+
+
+def _values(probability: Floats, margins: Floats) -> Floats:
+    """Return expected margin times probability; below everything where the margin is not known."""
+    return np.nan_to_num(probability * margins, nan=-np.inf)
 
 
 def _top(score: Floats, eligible: Flags, top: int) -> npt.NDArray[np.int64]:
@@ -341,8 +380,8 @@ def _proof(
     ours, theirs = hits(probability), hits(popularity)
     z = NormalDist().inv_cdf(0.5 + settings.confidence_level / 2)
     rows: list[tuple[str, str, float | None, float | None, float | None]] = []
-    value = np.nan_to_num(_values(probability, margins), nan=-np.inf)
-    for name, found in (("model", ours), ("popularity", theirs), ("by_expected_value_alone", hits(value))):
+    by_value = hits(_values(probability, _known_margins(margins)))
+    for name, found in (("model", ours), ("popularity", theirs), ("by_expected_value_alone", by_value)):
         share = float(found.mean())
         centre, spread = (
             share + z * z / (2 * count),
@@ -407,17 +446,12 @@ def _listed(
     probability = model.probability(now)
     named: Places = _top(probability, now.eligible, settings.top)
     chosen = np.take_along_axis(probability, np.maximum(named, 0), axis=1)
-    known = np.array([-math.inf if margin is None else float(str(margin)) for margin in margins])
-    worth = known[np.maximum(named, 0)]
-    value = np.full(worth.shape, -np.inf)
-    np.multiply(chosen, worth, out=value, where=(named >= 0) & np.isfinite(worth))
-    order = np.argsort(-value, axis=1, kind="stable")
-    named, chosen = np.take_along_axis(named, order, axis=1), np.take_along_axis(chosen, order, axis=1)
-    order = np.argsort(named < 0, axis=1, kind="stable")
-    named, chosen = np.take_along_axis(named, order, axis=1), np.take_along_axis(chosen, order, axis=1)
+    value = np.where(named >= 0, _values(chosen, _known_margins(margins)[np.maximum(named, 0)]), -np.inf)
+    # stable: what has no margin stays in the order of probability, and absent places stay last
+    named = np.take_along_axis(named, np.argsort(-value, axis=1, kind="stable"), axis=1)
     person, place = np.nonzero(named >= 0)
     item = named[person, place]
-    share = chosen[person, place]
+    share = probability[person, item]
     evidence = _pair_evidence(last)
     antecedent = _speaking(evidence, now.held, person, item)
     counts = {

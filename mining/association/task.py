@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mining.association.baskets import BasketError, Integers, PackedBaskets
@@ -21,7 +20,7 @@ from mining.association.discovery import (
     round_significant,
     significant_rules,
 )
-from mining.association.holdings import Holdings, months_before
+from mining.association.holdings import Flags, Holdings, months_before
 from mining.association.verification import (
     EVIDENCE_COLUMNS,
     NextPeriod,
@@ -34,8 +33,6 @@ from mining.knowledge.interpretation import TestEvidence, explain_tests
 from mining.knowledge.register import FINDING_COLUMNS
 
 __all__ = ["ATTRIBUTES", "BASKET_KINDS", "STRATA", "MiningTask", "TaskResult", "deciles", "findings", "run_task"]
-
-Flags = npt.NDArray[np.bool_]
 
 BASKET_KINDS = ("holdings", "openings")
 """What a basket is: what a person holds at the date, or what they opened in the months before it."""

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.special import log_ndtr, ndtri
 
 from mining.association.baskets import BasketError, Integers, PackedBaskets
+from mining.association.holdings import Flags
 from mining.association.significance import Floats, benjamini_hochberg, fisher_log_p_values
 
 __all__ = [
@@ -26,8 +27,6 @@ __all__ = [
     "is_held_out",
     "verify_rules",
 ]
-
-Flags = npt.NDArray[np.bool_]
 
 EVIDENCE_COLUMNS = (
     "is_found_apart",
@@ -108,10 +107,6 @@ class Sides:
     def both(self) -> npt.NDArray[np.uint64]:
         """All items of each rule."""
         return self.antecedent | self.consequent
-
-    def some(self, chosen: Flags) -> Sides:
-        """The chosen rules."""
-        return Sides(self.antecedent[chosen], self.consequent[chosen])
 
     def __len__(self) -> int:
         return len(self.antecedent)

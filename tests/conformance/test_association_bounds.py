@@ -122,9 +122,7 @@ def test_more_items_than_the_search_takes_is_an_error() -> None:
 def test_baskets_wider_than_allowed_are_left_out_and_counted_in_the_denominator(
     form: Callable[[object], object],
 ) -> None:
-    with pytest.warns(
-        ItemsetsCutWarning, match=r"1 baskets of more than max_width = 50 items \(the widest holds 2,000"
-    ):
+    with pytest.warns(ItemsetsCutWarning, match=r"1 basket of more than max_width = 50 items \(the widest holds 2,000"):
         assert frequent_itemsets(form({WIDE: 1}), min_count=1, max_width=50).empty  # type: ignore[arg-type]
     baskets = {WIDE: 3, (0, 1): 5, (1,): 2}
     with pytest.warns(ItemsetsCutWarning, match="3 baskets of more than max_width"):

@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
@@ -39,26 +38,14 @@ def mine(bank: Bank, _store: ModelStore, build: Build, _is_retraining: bool) -> 
         held, since, labels = holdings(connection), history_from(connection), product_labels(connection)
         products = connection.sql("select * from features.mining_product order by item").to_arrow_table().to_pandas()
         days = (before_on, last_on, build.as_of)
-        known = [persons_at(connection, day).reindex(pd.Index(held.persons)) for day in days]
+        persons = [persons_at(connection, day) for day in days]
     products = products.set_index("item").reindex(list(held.items))
     if since is None or before_on < since:
         result = without_history(build, str(since), str(before_on))
     else:
-        periods = []
-        for day, until, persons in zip(days, (*days[1:], None), known, strict=True):
-            has = held.held_at(day)
-            is_reachable = persons["is_reachable"].eq(True).to_numpy(dtype=bool) & np.asarray(has.any(axis=1))
-            periods.append(
-                association.Period(
-                    held=has,
-                    bands=[persons["age_band"], persons["aum_decile"]],
-                    eligible=association.eligible_products(persons.assign(is_reachable=is_reachable), products, has),
-                    taken_up=None if until is None else held.opened_within(day, until),
-                )
-            )
         margins = [None if pd.isna(margin) else margin for margin in products["expected_margin_base"]]
         with threadpool_limits(limits=1):
-            before, last, now = periods
+            before, last, now = association.periods_of(held, persons, products, days)
             result = association.recommend(
                 held.persons.tolist(),
                 held.items,
