@@ -147,7 +147,9 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
         ).fetchall()
         metrics = connection.execute(
             "select miner, subject, metric, value, lower, upper from mining.model_metric "
-            "where (subject, metric) in (('model', 'auc'), ('recency_rule', 'auc'), ('model', 'retention_auc'))"
+            # Absent where nobody left in the months held out: the refusal says so.
+            "where value is not null "
+            "and (subject, metric) in (('model', 'auc'), ('recency_rule', 'auc'), ('model', 'retention_auc'))"
         ).fetchall()
         listed = connection.execute(
             "select churn_reason_1, churn_reason_1_zh from customer.customer_profile "
