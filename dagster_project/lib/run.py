@@ -152,7 +152,9 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
         ).fetchall()
         metrics = connection.execute(
             "select miner, subject, metric, value, lower, upper from mining.model_metric "
-            "where (subject, metric) in (('model', 'auc'), ('recency_rule', 'auc'), ('model', 'retention_auc'), "
+            # Absent where nobody left in the months held out, or nobody took anything up: the refusal says so.
+            "where value is not null "
+            "and (subject, metric) in (('model', 'auc'), ('recency_rule', 'auc'), ('model', 'retention_auc'), "
             "('model', 'hit_rate_at_3'), ('popularity', 'hit_rate_at_3'))"
         ).fetchall()
         listed = connection.execute(
