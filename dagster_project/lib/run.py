@@ -190,7 +190,7 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
         interval = "" if lower is None else f" (95 % interval {lower:.3f} to {upper:.3f})"
         console.print(f"  {miner}, {subject}: {metric} {value:.3f}{interval}", markup=False, soft_wrap=True)
     for english, chinese in listed:
-        console.print(f"  first on the list: {english} | {chinese}", markup=False, soft_wrap=True)
+        console.print(f"  likeliest to leave: {english} | {chinese}", markup=False, soft_wrap=True)
     refused = [run for run in runs if run[1] == "refused"]
     if refused:
         console.print("\nRefused", style="bold")
