@@ -41,6 +41,8 @@ application.add_typer(release, name="release")
 application.add_typer(quarantine, name="quarantine")
 quality = typer.Typer(help="What was checked, and what was found.", no_args_is_help=True)
 application.add_typer(quality, name="quality")
+knowledge = typer.Typer(help="What was found, what of it stands, and what experts say.", no_args_is_help=True)
+application.add_typer(knowledge, name="knowledge")
 vault = typer.Typer(help="Clear identifiers and their keys; every reading is recorded.", no_args_is_help=True)
 application.add_typer(vault, name="vault")
 identity = typer.Typer(help="Which records are one person; every decision is kept.", no_args_is_help=True)
@@ -362,6 +364,41 @@ def quarantine_list() -> None:
             item.delivery_id, item.source, item.file, item.column, item.reason, str(item.rows), str(item.first_line)
         )
     console.print(table)
+
+
+@knowledge.command("list")
+def knowledge_list(
+    everything: Annotated[bool, typer.Option("--all", help="Also what tests or experts killed.")] = False,
+    task: Annotated[str | None, typer.Option(help="Of one mining task.")] = None,
+) -> None:
+    """List the verified knowledge of the current release, and its kill rate."""
+    from dagster_project.lib.knowledge import kill_rates, listed  # noqa: PLC0415
+
+    home = home_of_process()
+    for row in listed(home, everything=everything, task=task):
+        said = f", {row.verdict} until {row.expires_on}" if row.verdict else ""
+        why = f" by {row.killed_by}" if row.killed_by else ""
+        console.print(f"{row.knowledge_id}  {row.task}  {row.status}{why}{said}", markup=False, soft_wrap=True)
+        if row.pending:
+            console.print(f"  judged since: {row.pending}; in force from the next run", markup=False, soft_wrap=True)
+        console.print(f"  {row.statement_en}\n  {row.statement_zh}", markup=False, soft_wrap=True)
+    for name, kind, found, shown, ratio in kill_rates(home):
+        share = "no kill rate: nothing was found" if ratio is None else f"kill rate {100 * ratio:.0f} %"
+        console.print(f"{name}, {kind}: {found:,} found beyond chance, {shown:,} left; {share}", markup=False)
+
+
+@knowledge.command("judge")
+def knowledge_judge(
+    knowledge_id: Annotated[str, typer.Argument(help="As `knowledge list` shows it.")],
+    verdict: Annotated[str, typer.Option(help="confirmed, contradicts_fact, trivial or not_actionable.")],
+    reason: Annotated[str, typer.Option(help="Why; it is shown beside the verdict.")],
+    expires: Annotated[str | None, typer.Option(help="As 2026-12-31; a year from the as-of date by default.")] = None,
+) -> None:
+    """Record an expert's verdict on a finding. What was said before stays; the next run shows it."""
+    from dagster_project.lib.knowledge import judge  # noqa: PLC0415
+
+    until = judge(home_of_process(), knowledge_id, verdict, reason, expires, who=user_of_process())
+    console.print(f"{knowledge_id}: {verdict} until {until}; in force from the next run", markup=False, soft_wrap=True)
 
 
 @quarantine.command("replay")

@@ -168,6 +168,48 @@ def freshness(home: Home, bank: Bank, entries: Iterable[LedgerEntry]) -> list[Fr
     return found
 
 
+@dataclass(frozen=True)
+class Forgotten:
+    """Columns of landed rows that the mapping no longer reads, while it reads others that those rows have not.
+
+    If one became the other, what was landed before it is left out: `delivered_as` keeps them one column.
+    """
+
+    source: str
+    no_longer_read: tuple[str, ...]
+    not_there: tuple[str, ...]
+    deliveries: int
+    rows: int
+
+    def __str__(self) -> str:
+        gone, new = ", ".join(self.no_longer_read), ", ".join(self.not_there)
+        return (
+            f"{self.source}: {self.rows:,} rows of {self.deliveries} deliveries have {gone}, which the mapping no "
+            f"longer reads, and no {new}, which stays empty there; if a column was only renamed, let it keep its name "
+            f"in the mapping and write the new one below it: delivered_as: [...]"
+        )
+
+
+def forgotten_columns(bank: Bank, entries: Iterable[LedgerEntry]) -> list[Forgotten]:
+    """Where a column that was renamed in the mapping would silently have lost its past."""
+    found: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[LedgerEntry]] = {}
+    for entry in in_force(entries):
+        source = bank.mapping.sources.get(entry.source)
+        # Keys of deleted rows have no other columns, and of early deliveries the columns are not known.
+        if source is None or entry.operation == "delete" or not entry.delivered_columns:
+            continue
+        landed = [name for name in entry.delivered_columns if name not in entry.undeclared_columns]
+        names = [(column.name, *column.delivered_as) for column in source.columns]
+        gone = tuple(name for name in landed if not any(name in each for each in names))
+        new = tuple(each[0] for each in names if not set(each).intersection(entry.delivered_columns))
+        if gone and new:
+            found.setdefault((source.name, gone, new), []).append(entry)
+    return [
+        Forgotten(source, gone, new, len(own), sum(entry.rows_landed for entry in own))
+        for (source, gone, new), own in found.items()
+    ]
+
+
 def _last_known(entry: LedgerEntry) -> date:
     return max(entry.known_on or KNOWN_FROM_THE_START, entry.known_to or KNOWN_FROM_THE_START)
 

@@ -32,7 +32,7 @@ from warehouse import vault
 from warehouse.erasure import complete as complete_erasure
 from warehouse.erasure import erased_rows
 from warehouse.errors import UserError
-from warehouse.freshness import DriftError, end_stop, record_stop
+from warehouse.freshness import DriftError, end_stop, forgotten_columns, record_stop
 from warehouse.home import Home
 from warehouse.increments import DATABASE_FILE, Extract, Window, next_window, request_hash
 from warehouse.judgement import ADDED_COLUMNS, RECORD_ID, ErasedRows, Fault, Judge, JudgedRows
@@ -63,9 +63,10 @@ from warehouse.sources.database import (
     fits_type,
     probe_statement,
     read_statement,
+    under_own_names,
 )
 from warehouse.sources.delimited import DelimitedRows, likely_delimiter
-from warehouse.sources.delivered import DeliveredRows, RowBatch
+from warehouse.sources.delivered import DeliveredRows, RenamedRows, RowBatch
 from warehouse.sources.parquet import ParquetRows
 from warehouse.sources.queries import create_bank_time_macro
 from warehouse.sources.specification import CsvFormat, DatabaseSpec, DerivedColumn, SourceColumn, SourceSpec
@@ -178,6 +179,8 @@ def land(
             tell(f"{name} stands still since {stop.stale_since or 'the initial load'}: {drift}")
         for source, address in addresses.items():
             results += landing.extract(bank.mapping.sources[source], address, entries, today)
+        for forgotten in forgotten_columns(bank, entries):
+            tell(str(forgotten))
         return results
 
 
@@ -344,9 +347,12 @@ def open_rows(delivery: Delivery) -> DeliveredRows:
         raise UserError(
             "a delivered file cannot be read", where=str(delivery.path), found=error.strerror or str(error)
         ) from error
+    names = source.renamed(rows.column_names)
+    types = rows.types() if isinstance(rows, ParquetRows) else {}
+    if names:
+        rows = RenamedRows(rows, names)
     _check_columns(delivery, rows)
-    if isinstance(rows, ParquetRows):
-        _check_types(delivery, rows.types())
+    _check_types(delivery, {names.get(name, name): type_ for name, type_ in types.items()})
     return rows
 
 
@@ -399,7 +405,8 @@ def _check_columns(delivery: Delivery, rows: DeliveredRows) -> None:
                 )
         renamed = {name: near[0] for name in missing if (near := difflib.get_close_matches(name, additional, n=1))}
         if renamed and is_header:
-            next_step += "; renamed, by the look of it: " + ", ".join(f"{a} to {b}" for a, b in renamed.items())
+            told = "; ".join(f"{a} to {b} (under {a}: delivered_as: [{b}])" for a, b in renamed.items())
+            next_step += f"; renamed, by the look of it: {told}"
         is_told = bool(additional) and is_header
         raise DriftError(
             f"columns of source {source.name} are missing",
@@ -539,7 +546,7 @@ class Landing:
         session = self._sessions.setdefault(address, Session(address, tell=self._tell))
         session.lock_seconds = database.lock_seconds
         try:
-            statement = _checked_statement(session, delivery, window)
+            delivery, statement = _checked_statement(session, delivery, window)
         except DriftError as drift:
             if not standing:
                 raise
@@ -548,6 +555,7 @@ class Landing:
             )
             self._tell(f"{source.name} stands still since {stop.stale_since or 'the initial load'}: {drift}")
             return []
+        source = delivery.source
         extract = Extract(
             source,
             window,
@@ -953,12 +961,18 @@ def _is_same(entry: LedgerEntry, standing: LedgerEntry) -> bool:
     )
 
 
-def _checked_statement(session: Session, delivery: Delivery, window: Window) -> str:
-    """Statement that reads a delivery, after its columns were compared with the mapping."""
-    source, dialect = delivery.source, session.address.dialect
+def _checked_statement(session: Session, delivery: Delivery, window: Window) -> tuple[Delivery, str]:
+    """A delivery under the mapping's names, and the statement that reads it, after its columns were compared."""
+    dialect, database = session.address.dialect, delivery.source.database
+    if database is None:
+        raise ValueError("the source is no database")
+    there = session.probe(probe_statement(database, dialect))
+    source = under_own_names(delivery.source, there.column_names, dialect)
     if source.database is None:
         raise ValueError("the source is no database")
-    empty = TableRows(session.probe(probe_statement(source.database, dialect)), str(delivery.path))
+    delivery = replace(delivery, source=source)
+    names = source.renamed(there.column_names)
+    empty = TableRows(there.rename_columns([names.get(name, name) for name in there.column_names]), str(delivery.path))
     _check_columns(delivery, empty)
     types = {field.name: field.type for field in empty.empty_rows().schema}
     # SQLite gives no types: what it declares is only a hint.
@@ -966,7 +980,7 @@ def _checked_statement(session: Session, delivery: Delivery, window: Window) -> 
         _check_types(delivery, types)
     declared = {column.name for column in source.columns}
     others = [name for name in empty.column_names if name not in declared]
-    return read_statement(source.database, dialect, source.columns, others, window.lower_sql)
+    return delivery, read_statement(source.database, dialect, source.columns, others, window.lower_sql)
 
 
 class _Shown:

@@ -188,7 +188,10 @@ def _fields(text: str, source: SourceSpec, delivered: Sequence[str]) -> dict[str
             found = json.loads(text)
         except ValueError:
             return None
-        return found if isinstance(found, dict) else None
+        if not isinstance(found, dict):
+            return None
+        names = source.renamed(found)
+        return {names.get(name, name): value for name, value in found.items()}
     form = source.format
     reader = csv.reader(
         io.StringIO(text, newline=""),

@@ -23,6 +23,7 @@ from warehouse.sources.database import (
     fits_type,
     probe_statement,
     read_statement,
+    under_own_names,
 )
 from warehouse.sources.delivered import DeliveredRows
 from warehouse.sources.proposal import column_proposal
@@ -63,10 +64,13 @@ def _database_lines(bank: Bank, source: SourceSpec) -> list[CheckLine]:
     try:
         address = Address.from_environment(spec.url_from, where)
         with Session(address, lock_seconds=spec.lock_seconds) as session:
-            empty = session.probe(probe_statement(spec, address.dialect))
+            there = session.probe(probe_statement(spec, address.dialect))
+            names = source.renamed(there.column_names)
+            source = under_own_names(source, there.column_names, address.dialect)
+            empty = there.rename_columns([names.get(name, name) for name in there.column_names])
             lines = _column_lines(source, empty, is_typed=address.kind != "sqlite")
-            if not any(line.status == "error" for line in lines):
-                statement = read_statement(spec, address.dialect, source.columns, [], None)
+            if source.database is not None and not any(line.status == "error" for line in lines):
+                statement = read_statement(source.database, address.dialect, source.columns, [], None)
                 rows = DatabaseRows(
                     session, statement, rows_in_batch=SAMPLED_ROWS, limit=SAMPLED_ROWS, place=spec.url_from
                 )

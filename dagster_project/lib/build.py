@@ -19,6 +19,7 @@ from dagster_project.lib import dbt
 from dagster_project.lib.overrides import Override, read_overrides, write_overrides
 from warehouse import identity, registration
 from warehouse.database import open_read_only, open_warehouse
+from warehouse.decisions import write_decisions
 from warehouse.errors import UserError
 from warehouse.home import Home
 from warehouse.ledger import KNOWN_FROM_THE_START, default_as_of, in_force, read_ledger
@@ -202,6 +203,7 @@ def start_build(
             "insert into bookkeeping.state values (?, ?, ?, ?)",
             [bank.mapping.bank, bank.settings.environment, fingerprint, day],
         )
+        write_decisions(connection, home, bank.name)
         connection.execute("commit")
     build = Build(warehouse, home.temporary, day, is_live, run_id)
     plan = {

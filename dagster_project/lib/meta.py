@@ -15,7 +15,7 @@ import pyarrow as pa
 from dagster_project.lib import dbt
 from dagster_project.lib.build import Build, reading
 from dagster_project.lib.overrides import settings_in_force
-from warehouse.freshness import Freshness, freshness, stops
+from warehouse.freshness import Freshness, forgotten_columns, freshness, stops
 from warehouse.home import Home
 from warehouse.ledger import LedgerEntry, in_force, read_ledger
 from warehouse.quarantine import summarise
@@ -487,6 +487,10 @@ def _quality_rows(
             ("undeclared_column", "landing", entry.source, "warning", None, 1, f"{entry.file}: column {column}")
             for column in entry.undeclared_columns
         )
+    rows.extend(
+        ("forgotten_column", "landing", item.source, "warning", item.rows, item.rows, str(item))
+        for item in forgotten_columns(bank, entries)
+    )
     rows.extend(
         (
             "stands_still",

@@ -14,6 +14,7 @@ from rich.table import Table
 from dagster_project.lib import dbt
 from dagster_project.lib.build import current_build
 from dagster_project.lib.environment import Environment, bank_of
+from dagster_project.lib.mining_tasks import tasks_of
 from dagster_project.lib.overrides import read_overrides
 from warehouse.errors import UserError
 from warehouse.home import Home
@@ -57,6 +58,7 @@ def run_job(job_name: str, environment: Environment, console: Console) -> int:
     # Mistakes in the mapping and the files are told at once, not after Dagster and dbt were imported.
     bank = bank_of(environment.source)
     read_overrides(bank, Home(environment.home))
+    tasks_of(bank)
     check_deliveries(bank, environment.data, Home(environment.home))
     prepare_dagster(environment)
     console.print(
@@ -137,8 +139,11 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
             "where schema_name <> 'meta' group by schema_name order by all"
         ).fetchall()
         rules = connection.execute(
-            "select sentence_en, sentence_zh from mining.association_rule "
-            "order by is_significant desc, lift desc, rule_id limit 3"
+            "select statement_en, statement_zh from mining.knowledge where kind = 'rule' "
+            "order by strata_effect_lower desc, knowledge_id limit 3"
+        ).fetchall()
+        killed = connection.execute(
+            "select task, found_count, shown_count, kill_ratio from mining.knowledge_kill_rate order by all"
         ).fetchall()
         runs = connection.execute(
             "select miner, status, as_of, reason_en from mining.model_run order by all"
@@ -149,7 +154,10 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
         ).fetchall()
         metrics = connection.execute(
             "select miner, subject, metric, value, lower, upper from mining.model_metric "
-            "where (subject, metric) in (('model', 'auc'), ('recency_rule', 'auc'), ('model', 'retention_auc'))"
+            # Absent where nobody left in the months held out, or nobody took anything up: the refusal says so.
+            "where value is not null "
+            "and (subject, metric) in (('model', 'auc'), ('recency_rule', 'auc'), ('model', 'retention_auc'), "
+            "('model', 'hit_rate_at_3'), ('popularity', 'hit_rate_at_3'))"
         ).fetchall()
         listed = connection.execute(
             "select churn_reason_1, churn_reason_1_zh from customer.customer_profile "
@@ -166,11 +174,14 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
     console.print()
     console.print(f"As of {build.as_of}", style="bold")
     console.print(table)
-    console.print("\nStrongest rules", style="bold")
+    console.print("\nStrongest verified rules", style="bold")
     for english, chinese in rules:
         console.print(f"  {english}\n  {chinese}", markup=False, soft_wrap=True)
     if not rules:
         console.print("  none", markup=False)
+    for task, found, shown, ratio in killed:
+        share = "" if ratio is None else f", {100 * ratio:.0f} % killed by tests and verdicts"
+        console.print(f"  {task}: {found:,} found beyond chance, {shown:,} verified{share}", markup=False)
     if segments:
         console.print("\nSegments", style="bold")
     for english, chinese, count in segments:
@@ -181,7 +192,7 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
         interval = "" if lower is None else f" (95 % interval {lower:.3f} to {upper:.3f})"
         console.print(f"  {miner}, {subject}: {metric} {value:.3f}{interval}", markup=False, soft_wrap=True)
     for english, chinese in listed:
-        console.print(f"  first on the list: {english} | {chinese}", markup=False, soft_wrap=True)
+        console.print(f"  likeliest to leave: {english} | {chinese}", markup=False, soft_wrap=True)
     refused = [run for run in runs if run[1] == "refused"]
     if refused:
         console.print("\nRefused", style="bold")

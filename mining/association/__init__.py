@@ -24,9 +24,13 @@ from mining.association.discovery import (
     AssociationSettings,
     mine_rules,
 )
+from mining.association.holdings import Holdings, months_before, read_holdings
 from mining.association.itemsets import ItemsetsCutWarning, count_bound, frequent_itemsets
+from mining.association.next_product import NextProductSettings, Period, eligible_products, periods_of, recommend
 from mining.association.partitions import frequent_itemsets_of_parts
 from mining.association.rules import association_rules
+from mining.association.task import MiningTask, TaskResult, run_task
+from mining.association.verification import VerificationSettings, verify_rules
 
 __all__ = [
     "PUBLISHED_COLUMNS",
@@ -34,14 +38,27 @@ __all__ = [
     "AssociationSettings",
     "BasketError",
     "Baskets",
+    "Holdings",
     "ItemsetsCutWarning",
+    "MiningTask",
+    "NextProductSettings",
     "PackedBaskets",
+    "Period",
+    "TaskResult",
+    "VerificationSettings",
     "association_rules",
     "count_bound",
+    "eligible_products",
     "frequent_itemsets",
     "frequent_itemsets_of_parts",
     "merge_baskets",
     "mine_rules",
+    "months_before",
     "pack_baskets",
+    "periods_of",
     "read_baskets",
+    "read_holdings",
+    "recommend",
+    "run_task",
+    "verify_rules",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +25,17 @@ from mining.association.baskets import (
     read_baskets,
 )
 from mining.association.itemsets import MAXIMUM_ITEMSETS, count_bound, find_itemsets, itemset_frame
-from mining.association.rules import weigh_rules
+from mining.association.rules import WeighedRules, weigh_rules
+from mining.association.table import ItemsetTable
 from mining.knowledge.interpretation import BASKETS, RuleEvidence, Unit, explain_rule
 
-__all__ = ["PUBLISHED_COLUMNS", "AssociationResult", "AssociationSettings", "mine_rules"]
+__all__ = ["PUBLISHED_COLUMNS", "AssociationResult", "AssociationSettings", "mine_rules", "significant_rules"]
 
 ALGORITHM = "association-1"
 """Part of every run's name; raised when the same baskets and settings would give other rows than before."""
+
+ItemsOfSides = tuple[Sequence[Sequence[str]], Sequence[Sequence[str]]]
+"""The items of each rule's antecedent, and those of its consequent."""
 
 PUBLISHED_COLUMNS = {
     "run_id": "str",
@@ -140,6 +144,8 @@ class AssociationResult:
         Counts and bounds of the run, for a run log.
     refused : str or None
         Why nothing was mined; both frames are then empty.
+    sides : tuple of two lists
+        The items of the antecedent and of the consequent of each row of `rules`.
     """
 
     run_id: str
@@ -147,6 +153,7 @@ class AssociationResult:
     rules: pd.DataFrame
     metadata: dict[str, object]
     refused: str | None
+    sides: ItemsOfSides = ((), ())
 
 
 def mine_rules(
@@ -182,23 +189,12 @@ def mine_rules(
     read = distinct_baskets(read_baskets(merged_rows(as_read(baskets, basket_count=basket_count))))
     if read.basket_count < settings.minimum_baskets:
         return _refused(read, settings, f"{read.basket_count:,} baskets are fewer than minimum_baskets")
-    universal = read.item_counts() >= settings.universal_share * read.basket_count
-    kept = read.without(universal)
     run_id = run_name(read, settings)
-    bound = count_bound(read.basket_count, min_count=settings.min_count, min_support=settings.min_support)
-    table = find_itemsets(
-        kept, bound, max_len=settings.max_len, max_width=settings.max_width, max_itemsets=settings.max_itemsets
-    )
-    weighed = weigh_rules(
-        table,
-        read.basket_count,
-        max_consequent=settings.max_consequent,
-        confidence_level=settings.confidence_level,
-    )
+    universal, bound, table, weighed = _weighed(read, settings)
     of_interest = weighed.measures["confidence"] >= settings.min_confidence
     if not settings.keep_redundant:
         of_interest &= ~weighed.measures["is_redundant"].astype(bool)
-    rules = _published(weighed.frame(of_interest), run_id, read.basket_count, weighed.tested, settings)
+    rules, both_sides = _published(weighed.frame(of_interest), run_id, read.basket_count, weighed.tested, settings)
     metadata: dict[str, object] = {
         "run_id": run_id,
         "algorithm": ALGORITHM,
@@ -213,7 +209,52 @@ def mine_rules(
         "rules_published": len(rules),
         "rules_significant": int(rules["is_significant"].sum()),
     }
-    return AssociationResult(run_id, itemset_frame(table, read.basket_count), rules, metadata, None)
+    return AssociationResult(run_id, itemset_frame(table, read.basket_count), rules, metadata, None, both_sides)
+
+
+def significant_rules(baskets: BasketInput, settings: AssociationSettings, *, share: float = 1.0) -> set[str]:
+    """Return the ids of all rules that stand the adjustment on these baskets, redundant and weak ones too.
+
+    Parameters
+    ----------
+    baskets : BasketInput
+        See `read_baskets`.
+    settings : AssociationSettings
+        Of the run whose rules they are compared with.
+    share : float
+        How large a share of that run's baskets these are; a bound given as a count is scaled with it.
+    """
+    read = distinct_baskets(read_baskets(merged_rows(as_read(baskets))))
+    if read.basket_count < settings.minimum_baskets:
+        return set()
+    if settings.min_count is not None:
+        settings = replace(settings, min_count=max(1, round(settings.min_count * share)))
+    _, _, _, weighed = _weighed(read, settings)
+    stands = np.flatnonzero(weighed.measures["adjusted_p_value"] <= settings.false_discovery_rate)
+    sides = [[sorted(map(str, items)) for items in weighed.sets[part[stands]]] for part in weighed.sides]
+    return {_rule_name(settings.basket, left, right) for left, right in zip(*sides, strict=True)}
+
+
+def _weighed(
+    read: Baskets, settings: AssociationSettings
+) -> tuple[npt.NDArray[np.bool_], int, ItemsetTable, WeighedRules]:
+    """Return which items were dropped, the bound, the itemsets and their rules."""
+    universal = read.item_counts() >= settings.universal_share * read.basket_count
+    bound = count_bound(read.basket_count, min_count=settings.min_count, min_support=settings.min_support)
+    table = find_itemsets(
+        read.without(universal),
+        bound,
+        max_len=settings.max_len,
+        max_width=settings.max_width,
+        max_itemsets=settings.max_itemsets,
+    )
+    weighed = weigh_rules(
+        table,
+        read.basket_count,
+        max_consequent=settings.max_consequent,
+        confidence_level=settings.confidence_level,
+    )
+    return universal, bound, table, weighed
 
 
 def run_name(baskets: Baskets, settings: AssociationSettings) -> str:
@@ -230,7 +271,7 @@ def _refused(baskets: Baskets, settings: AssociationSettings, found: str) -> Ass
     run_id = run_name(baskets, settings)
     reason = (
         f"No rules of {settings.basket}: {found} (minimum_baskets = {settings.minimum_baskets:,}); "
-        "map more of the bank's accounts, or lower minimum_baskets."
+        "map more of the bank's accounts, widen the population, or lower minimum_baskets."
     )
     nothing = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in PUBLISHED_COLUMNS.items()})
     itemsets = pd.DataFrame(
@@ -252,7 +293,7 @@ def _refused(baskets: Baskets, settings: AssociationSettings, found: str) -> Ass
 
 def _published(
     rules: pd.DataFrame, run_id: str, basket_count: int, tested: int, settings: AssociationSettings
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, ItemsOfSides]:
     sides = {side: [sorted(map(str, items)) for items in rules[f"{side}s"]] for side in ("antecedent", "consequent")}
     made = pd.DataFrame(
         {
@@ -295,11 +336,13 @@ def _published(
     order = rules.assign(antecedent=made["antecedent"], consequent=made["consequent"]).sort_values(
         ["log_p_value", "antecedent", "consequent"], kind="stable"
     )
+    places = rules.index.get_indexer(order.index)
     made = made.loc[order.index, list(PUBLISHED_COLUMNS)].reset_index(drop=True)
     for name, kind in PUBLISHED_COLUMNS.items():
         if kind == "float64":
             made[name] = round_significant(made[name].to_numpy(dtype=np.float64))
-    return made.astype(PUBLISHED_COLUMNS)
+    antecedents, consequents = ([named[place] for place in places] for named in sides.values())
+    return made.astype(PUBLISHED_COLUMNS), (antecedents, consequents)
 
 
 def _rule_name(basket: str, antecedent: Sequence[str], consequent: Sequence[str]) -> str:

@@ -208,8 +208,10 @@ def _narrow(baskets: Baskets | PackedBaskets, max_width: int, cut: list[str]) ->
     wide = widths > max_width
     if not wide.any():
         return baskets
+    count = int(baskets.weights[wide].sum())
     cut.append(
-        f"{int(baskets.weights[wide].sum()):,} baskets of more than max_width = {max_width:,} items (the widest holds "
-        f"{int(widths.max()):,}) were left out of all counts, though not of the number of baskets. Raise max_width."
+        f"{count:,} {'basket' if count == 1 else 'baskets'} of more than max_width = {max_width:,} items (the widest "
+        f"holds {int(widths.max()):,}) {'was' if count == 1 else 'were'} left out of all counts, though not of the "
+        "number of baskets. Raise max_width."
     )
     return baskets.rows(~wide)

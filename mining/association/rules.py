@@ -157,6 +157,11 @@ class WeighedRules:
     measures: dict[str, npt.NDArray[Any]]
     tested: int
 
+    @property
+    def sides(self) -> tuple[Integers, Integers]:
+        """Places of antecedents and consequents in `sets`."""
+        return self.antecedent, self.consequent
+
     def frame(self, kept: npt.NDArray[np.bool_]) -> pd.DataFrame:
         """Return the kept rules with the columns `RULE_COLUMNS`."""
         some: slice | npt.NDArray[np.intp] = slice(None) if kept.all() else np.flatnonzero(kept)

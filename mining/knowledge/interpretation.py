@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["BASKETS", "RuleEvidence", "Unit", "explain_rule"]
+__all__ = ["BASKETS", "RuleEvidence", "TestEvidence", "Unit", "explain_rule", "explain_tests"]
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,84 @@ def explain_rule(
         english += f"It may be chance (adjusted p {p_value}, {evidence.tests:,} rules tested)."
         chinese += f"该结果可能出于偶然（校正后p {p_value}，共检验{evidence.tests:,}条规则）。"
     return english, chinese
+
+
+@dataclass(frozen=True)
+class TestEvidence:
+    """The numbers behind what became of a rule after it was found; lifts that could not be counted are not numbers."""
+
+    __test__ = False  # not a test case, whatever its name says to pytest
+
+    holdout_lift: float
+    strata_lift: float
+    strata_lift_lower: float
+    strata: Sequence[str]
+    next_period: str
+    next_period_lift: float
+    killed_by: str | None
+    months: int
+
+
+STRATA_NAMES = {
+    "party_type": ("kind of party", "客户类型"),
+    "age_band": ("age", "年龄"),
+    "aum_band": ("tier", "资产层级"),
+    "aum_decile": ("decile of assets", "资产十分位"),
+    "gender": ("gender", "性别"),
+    "region": ("region", "地区"),
+    "education": ("education", "学历"),
+    "occupation": ("occupation", "职业"),
+}
+OUTCOMES = {
+    None: ("It stood every test.", "通过全部检验。"),
+    "chance": ("It was not put to further tests: it may be chance.", "因可能出于偶然，未作进一步检验。"),
+    "holdout": ("It was not found again on the baskets held out.", "在留出样本中未能重现。"),
+    "simpson": ("Within the strata it turns round (Simpson's paradox).", "分层后方向反转（辛普森悖论）。"),
+    "strata": ("Most of it is the make-up of the customers.", "主要由客户结构造成。"),
+    "next_period": ("In the next period it went the other way.", "下一期方向相反。"),
+}
+
+
+def explain_tests(evidence: TestEvidence) -> tuple[str, str]:
+    """Return in English and Chinese what became of a rule in its tests.
+
+    Examples
+    --------
+    >>> numbers = TestEvidence(1.9, 0.6, 0.53, ["age_band"], "no_history", float("nan"), "simpson", 6)
+    >>> english, chinese = explain_tests(numbers)
+    >>> english.split(". ")[1]
+    'Among persons of the same age: 0.6 times what independence gives (at least 0.53)'
+    >>> print(chinese)
+    留出样本中为平均的1.9倍。同年龄客户中为独立时的0.6倍（至少0.53倍）。分层后方向反转（辛普森悖论）。
+    """
+    english, chinese = OUTCOMES[evidence.killed_by]
+    if evidence.killed_by == "chance":
+        return english, chinese
+    parts: list[tuple[str, str]] = []
+    if evidence.holdout_lift == evidence.holdout_lift:
+        lift = f"{evidence.holdout_lift:.3g}"
+        parts.append((f"On baskets held out: {lift} times the average.", f"留出样本中为平均的{lift}倍。"))
+    if evidence.strata_lift == evidence.strata_lift:
+        names = [STRATA_NAMES.get(name, (name, name)) for name in evidence.strata]
+        lift, lower = f"{evidence.strata_lift:.3g}", f"{evidence.strata_lift_lower:.3g}"
+        parts.append(
+            (
+                f"Among persons of the same {', '.join(name for name, _ in names)}: {lift} times what independence "
+                f"gives (at least {lower}).",
+                f"同{'、'.join(name for _, name in names)}客户中为独立时的{lift}倍（至少{lower}倍）。",
+            )
+        )
+    if evidence.next_period in ("held", "reversed"):
+        lift = f"{evidence.next_period_lift:.3g}"
+        parts.append(
+            (
+                f"In the {evidence.months} months after an earlier date those with the one took up the other "
+                f"{lift} times as often as the average.",
+                f"此前时点之后的{evidence.months}个月内，有前者的客户新增后者为平均的{lift}倍。",
+            )
+        )
+    parts.append((english, chinese))
+    return " ".join(part for part, _ in parts), "".join(part for _, part in parts)
 
 
 def _named(codes: Sequence[str], names: Mapping[str, tuple[str, str]]) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from itertools import combinations
@@ -10,7 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mining.association import BasketError, ItemsetsCutWarning, association_rules, frequent_itemsets, pack_baskets
+from mining.association import (
+    BasketError,
+    ItemsetsCutWarning,
+    PackedBaskets,
+    association_rules,
+    frequent_itemsets,
+    pack_baskets,
+)
 
 WIDE = tuple(range(2000))
 
@@ -38,6 +46,44 @@ def test_a_million_identical_baskets_are_one_row() -> None:
         found = frequent_itemsets(pack_baskets(range(12), np.full(1_000_000, 4095)), min_support=0.5)
     assert len(found) == 4095
     assert set(found["count"]) == {1_000_000}
+
+
+def customers(count: int, products: int) -> PackedBaskets:
+    """Return customers who each hold a product with a chance of one in four."""
+    generator = np.random.default_rng(9)
+    words = generator.integers(0, 1 << products, (2, count), dtype=np.uint64)
+    return pack_baskets(range(products), words[0] & words[1])
+
+
+@pytest.mark.parametrize(
+    ("baskets", "bound", "megabytes"),
+    [
+        ({WIDE: 1, (0, 1): 1}, {"min_support": 1 / 2}, 400),
+        ({WIDE: 1, **{(item,): 1 for item in range(2000)}}, {"min_support": 1 / 2001}, 400),
+        (pack_baskets(range(12), np.full(1_000_000, 4095)), {"min_support": 0.5}, 150),
+        (customers(1_000_000, 16), {"min_support": 0.01}, 25),
+        (customers(100_000, 60), {"min_support": 0.05}, 60),
+        ({tuple(range(40)): 1_000_000, (40,): 1}, {"min_count": 1_000_000, "max_itemsets": 100_000}, 400),
+    ],
+    ids=[
+        "one wide basket",
+        "support of one in n",
+        "a million alike",
+        "a million of 16 products",
+        "all distinct",
+        "forty items in every basket",
+    ],
+)
+def test_no_explosion_takes_more_than_some_memory(baskets: object, bound: dict[str, float], megabytes: int) -> None:
+    tracemalloc.start()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ItemsetsCutWarning)
+            found = frequent_itemsets(baskets, **bound)  # type: ignore[arg-type]
+        assert 1 <= len(found) <= 1_000_000
+        assert tracemalloc.get_traced_memory()[1] / 2**20 < megabytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_item_in_every_basket_doubles_the_answer_and_no_more() -> None:
@@ -76,9 +122,7 @@ def test_more_items_than_the_search_takes_is_an_error() -> None:
 def test_baskets_wider_than_allowed_are_left_out_and_counted_in_the_denominator(
     form: Callable[[object], object],
 ) -> None:
-    with pytest.warns(
-        ItemsetsCutWarning, match=r"1 baskets of more than max_width = 50 items \(the widest holds 2,000"
-    ):
+    with pytest.warns(ItemsetsCutWarning, match=r"1 basket of more than max_width = 50 items \(the widest holds 2,000"):
         assert frequent_itemsets(form({WIDE: 1}), min_count=1, max_width=50).empty  # type: ignore[arg-type]
     baskets = {WIDE: 3, (0, 1): 5, (1,): 2}
     with pytest.warns(ItemsetsCutWarning, match="3 baskets of more than max_width"):

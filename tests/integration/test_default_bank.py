@@ -9,7 +9,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-MINERS = {"association", "segmentation", "loyalty", "churn_closure_or_drop", "churn_dormancy"}
+MINERS = {"association", "next_product", "segmentation", "loyalty", "churn_closure_or_drop", "churn_dormancy"}
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 from small_bank import FILES, MAPPING, write_bank, write_data
 
 from dagster_project.lib.meta import freshness_table
+from warehouse.errors import UserError
 from warehouse.freshness import DriftError, freshness, stops
 from warehouse.home import Home
 from warehouse.landing import check_deliveries, land
@@ -105,3 +106,29 @@ def test_numbers_of_a_parquet_file_are_not_rounded(tmp_path: Path) -> None:
     results = land(load_bank(write_bank(tmp_path / "bank", mapping)), data, home)
     entry = next(result.entry for result in results if result.entry.source == "posting")
     assert (entry.rows_landed, entry.rows_quarantined) == (1, 1)
+
+
+def test_a_file_whose_column_was_renamed_lands_under_the_name_of_the_mapping(tmp_path: Path) -> None:
+    home, data = Home(tmp_path / "home"), write_data(tmp_path / "data")
+    land(load_bank(write_bank(tmp_path / "bank")), data, home)
+    write_data(data, DRIFTED)
+    other = MAPPING.replace(
+        'amount: {type: "DECIMAL(18,2)"}', 'amount: {type: "DECIMAL(18,2)", delivered_as: [amount_cny]}'
+    )
+    bank = load_bank(write_bank(tmp_path / "bank", other))
+    landed = {result.entry.file: result.entry for result in land(bank, data, home) if result.is_new}
+    # What was landed before is the same delivery still.
+    assert set(landed) == set(DRIFTED)
+    entry = landed["2024/03/01/posting.csv"]
+    assert entry.rows_lost == 0
+    assert entry.undeclared_columns == ()
+    rows = pq.read_table(entry.parquet_path(home.landing)).to_pylist()
+    assert rows
+    assert all(row["amount"] is not None for row in rows)
+    assert stops(home, "small") == {}
+
+
+def test_one_name_cannot_stand_for_two_columns(tmp_path: Path) -> None:
+    mapping = MAPPING.replace("town: {}", "town: {delivered_as: [branch_id]}")
+    with pytest.raises(UserError, match="'town' cannot be delivered as 'branch_id'"):
+        load_bank(write_bank(tmp_path / "bank", mapping))

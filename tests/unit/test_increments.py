@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -425,3 +426,55 @@ def test_many_deliveries_give_the_warehouse_of_one_full_load(
     plant_keys(full.home, "ab" * 32)
     full.land(day)
     assert many.warehouse() == full.warehouse()
+
+
+RENAMED_AT_THE_SOURCE = (
+    "alter table posting rename column amount to amount_cny; alter table posting rename column posting_id to id;"
+    "alter table person rename column full_name to name;"
+    "insert into posting values (102, 10, '2024-02-29 08:00:00', '7.00'); delete from posting where id = 100;"
+    "insert into posting_deleted values (100);"
+)
+
+
+def test_columns_renamed_at_the_source_keep_their_name_their_values_and_their_tokens(source: SmallDatabase) -> None:
+    source.land()
+    before = source.warehouse()
+    source.run(RENAMED_AT_THE_SOURCE)
+    source.with_mapping(
+        MAPPING.replace(
+            '      amount: {type: "DECIMAL(18,2)"}', "      amount: {type: 'DECIMAL(18,2)', delivered_as: [amount_cny]}"
+        )
+        .replace(
+            "posting_id: {type: BIGINT, required: true}",
+            "posting_id: {type: BIGINT, required: true, delivered_as: [id]}",
+        )
+        .replace("full_name: {", "full_name: {delivered_as: [formal_name, name], ")
+        .replace("query: select person_id, full_name, changed_at, gone", "query: select *")
+    )
+    landed = source.land()
+    # Rows, deleted keys, what is unchanged and what the source sums: all under the names of the mapping.
+    assert counts(landed["posting", "upsert"]) == (2, 1, 1)
+    assert counts(landed["posting", "delete"]) == (1, 1, 0)
+    assert counts(landed["person", "upsert"]) == (1, 0, 1)
+    assert landed["posting", "upsert"].entry.undeclared_columns == ()
+    assert all(found.is_equal for found in reconciliations(source.home, "small"))
+    after = source.warehouse()
+    assert after["customers"] == before["customers"]
+    amounts = [value for row in after["transactions"] for value in row if isinstance(value, Decimal)]
+    assert amounts == [Decimal("-1.00"), Decimal("7.00")]
+
+
+def test_a_column_renamed_in_the_mapping_itself_is_told_with_what_it_leaves_behind(source: SmallDatabase) -> None:
+    source.land()
+    source.run("alter table branch rename column town to city; insert into branch values (3, 'Wenzhou');")
+    source.with_mapping(MAPPING.replace("town: {}", "city: {}").replace("name: town", "name: city"))
+    told: list[str] = []
+    land(source.bank, source.folder, source.home, told.append, TODAY)
+    (line,) = [line for line in told if "no longer reads" in line]
+    assert line.startswith("branch: 2 rows of 1 deliveries have town, which the mapping no longer reads, and no city")
+    source.with_mapping(MAPPING.replace("town: {}", "town: {delivered_as: [city]}"))
+    told.clear()
+    land(source.bank, source.folder, source.home, told.append, date(2024, 3, 2))
+    assert not [line for line in told if "no longer reads" in line]
+    # Those that were landed under the other name meanwhile are not lost either.
+    assert {"Hangzhou", "Ningbo", "Wenzhou"} <= {value for row in source.warehouse()["branches"] for value in row}

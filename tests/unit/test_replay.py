@@ -70,6 +70,24 @@ def test_a_corrected_mapping_lands_what_it_accepts_now_under_the_same_row(
     assert sum(group.rows for group in summarise(home) if group.source == "posting") == 2
 
 
+def test_records_of_a_renamed_column_are_replayed_from_parquet_too(tmp_path: Path) -> None:
+    mapping = MAPPING.replace(
+        "file: posting.csv\n    format: {type: csv}", "file: p.parquet\n    format: {type: parquet}"
+    ).replace('amount: {type: "DECIMAL(18,2)"}', 'amount: {type: "DECIMAL(18,2)", delivered_as: [amount_cny]}')
+    columns = {name: ["1", "2"] for name in ("posting_id", "contract_id", "why", "other_side")}
+    columns |= {"booked_at": ["2021-03-02 09:00:00"] * 2, "amount_cny": ["1.00", "1.234"]}
+    data, home = write_data(tmp_path / "data"), Home(tmp_path / "home")
+    pq.write_table(pa.table(columns), data / "p.parquet")
+    settings = SETTINGS.replace("0.5", "1")
+    land(load_bank(write_bank(tmp_path / "bank", mapping, settings)), data, home)
+    bank = load_bank(
+        write_bank(tmp_path / "bank", mapping.replace('DECIMAL(18,2)", del', 'DECIMAL(18,3)", del'), settings)
+    )
+    (result,) = replay(bank, home)
+    table = pq.read_table(result.entry.parquet_path(home.landing))
+    assert (table["_source_row"].to_pylist(), table["amount"].to_pylist()) == ([2], ["1.234"])
+
+
 def test_the_delivery_that_is_listed_is_the_one_replay_takes_with_or_without_a_run_before(
     quarantined: tuple[Path, Home], monkeypatch: pytest.MonkeyPatch
 ) -> None:

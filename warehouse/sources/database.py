@@ -20,7 +20,7 @@ import tempfile
 import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -31,7 +31,7 @@ import pyarrow as pa
 
 from warehouse.errors import UserError
 from warehouse.sources.delivered import SOURCE_ROW, Originals, RowBatch
-from warehouse.sources.specification import DatabaseSpec, SourceColumn, overlap_of
+from warehouse.sources.specification import DatabaseSpec, SourceColumn, SourceSpec, overlap_of
 
 #: Rows of a batch where the mapping says nothing: some tens of megabytes for a wide table.
 BATCH_ROWS = 1 << 16
@@ -482,6 +482,17 @@ def message_of(text: str, known: Iterable[str] = ()) -> str:
 def relation_of(spec: DatabaseSpec, dialect: Dialect) -> str:
     """What is read from: the table, or the query of the mapping."""
     return dialect.table(spec.table) if spec.table else f"(\n{str(spec.query).strip().rstrip(';')}\n)"
+
+
+def under_own_names(source: SourceSpec, delivered: Iterable[str], dialect: Dialect) -> SourceSpec:
+    """The source, asked so that columns it has under another name (`delivered_as`) come under their own."""
+    names = source.renamed(delivered)
+    if source.database is None or not names:
+        return source
+    aliases = ", ".join(f"source_named.{dialect.name(name)} as {dialect.name(own)}" for name, own in names.items())
+    # Those of the other name stand beside them: conditions of the mapping may be written in either.
+    query = f"select source_named.*, {aliases} from {relation_of(source.database, dialect)} source_named"
+    return replace(source, database=replace(source.database, table=None, query=query))
 
 
 def probe_statement(spec: DatabaseSpec, dialect: Dialect) -> str:

@@ -6,8 +6,8 @@ Connectors for files and databases live beside this module; what a value may be 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -65,6 +65,50 @@ class DeliveredRows(Protocol):
     def empty_rows(self) -> pa.Table:
         """No rows, with the columns of a batch."""
         ...
+
+
+class RenamedRows:
+    """A delivery some of whose columns have other names than in the mapping, under the names of the mapping.
+
+    Parameters
+    ----------
+    rows
+        The delivery.
+    names
+        Delivered name -> name in the mapping.
+    """
+
+    def __init__(self, rows: DeliveredRows, names: Mapping[str, str]) -> None:
+        self.path = rows.path
+        self._rows = rows
+        self._names = dict(names)
+        self._delivered = {own: delivered for delivered, own in names.items()}
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns it has, in its own order."""
+        return [self._names.get(name, name) for name in self._rows.column_names]
+
+    def is_text(self, column: str) -> bool:
+        """Whether the values of a column come as text."""
+        return self._rows.is_text(self._delivered.get(column, column))
+
+    @property
+    def most_records(self) -> int | None:
+        """More records than this it cannot hold; None if that cannot be told beforehand."""
+        return self._rows.most_records
+
+    def batches(self) -> Iterator[RowBatch]:
+        """The rows, in order and in bounded memory."""
+        for batch in self._rows.batches():
+            yield replace(batch, rows=self._renamed(batch.rows))
+
+    def empty_rows(self) -> pa.Table:
+        """No rows, with the columns of a batch."""
+        return self._renamed(self._rows.empty_rows())
+
+    def _renamed(self, rows: pa.Table) -> pa.Table:
+        return rows.rename_columns([self._names.get(name, name) for name in rows.column_names])
 
 
 class Originals:

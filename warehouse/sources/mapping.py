@@ -210,6 +210,14 @@ def _source(name: str, node: Node) -> SourceSpec:
                 valid="names that differ in more than upper and lower case",
             )
         seen[column.name.lower()] = column.name
+    for column in columns:
+        for other in column.delivered_as:
+            if other.lower() in seen:
+                raise fields["columns"].error(
+                    f"{column.name!r} cannot be delivered as {other!r}: {seen[other.lower()]!r} stands for that name",
+                    valid="a name that no other column has or is delivered as",
+                )
+            seen[other.lower()] = column.name
     names = [column.name for column in both]
     key = tuple(child.as_one_of(names) for child in fields["key"].as_list())
     if not key:
@@ -339,7 +347,17 @@ def _format(node: Node) -> CsvFormat | ParquetFormat:
 
 
 def _source_column(name: str, node: Node, source_format: CsvFormat | ParquetFormat | DatabaseFormat) -> SourceColumn:
-    optional = ["type", "required", "format", "minimum", "maximum", "values", "null_values", "personal_data"]
+    optional = [
+        "type",
+        "required",
+        "format",
+        "minimum",
+        "maximum",
+        "values",
+        "null_values",
+        "personal_data",
+        "delivered_as",
+    ]
     # `name: {}` and `name:` alone declare a text column.
     fields = {} if node.is_null else node.fields([], optional)
     column_type = _type(fields["type"]) if "type" in fields else "VARCHAR"
@@ -355,6 +373,7 @@ def _source_column(name: str, node: Node, source_format: CsvFormat | ParquetForm
         values=fields["values"].as_texts() if "values" in fields else (),
         null_values=fields["null_values"].as_texts() if "null_values" in fields else source_format.null_values,
         personal_data=_class(fields.get("personal_data")),
+        delivered_as=fields["delivered_as"].as_texts() if "delivered_as" in fields else (),
     )
 
 

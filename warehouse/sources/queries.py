@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping as Dictionary
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -100,14 +100,18 @@ def landed_relation(source: SourceSpec, files: list[str], landed_types: Dictiona
     """
     columns = []
     for column in source.all_columns:
-        name = quote_name(column.name)
-        kind = landed_types.get(column.name)
-        if kind is None:
-            columns.append(f"cast(null as {landed_column_type(column)}) as {name}")
-        elif isinstance(column, DerivedColumn) or column.is_identifying:
-            columns.append(name)
-        else:
-            columns.append(f"{typed_expression(column, kind == 'VARCHAR')} as {name}")
+        # What was landed under another name before the mapping said so is the column all the same.
+        others = () if isinstance(column, DerivedColumn) else column.delivered_as
+        values = []
+        for there in (name for name in (column.name, *others) if name in landed_types):
+            if isinstance(column, DerivedColumn) or column.is_identifying:
+                values.append(quote_name(there))
+            else:
+                values.append(typed_expression(replace(column, name=there), landed_types[there] == "VARCHAR"))
+        value = f"cast(null as {landed_column_type(column)})" if not values else values[0]
+        if len(values) > 1:
+            value = f"coalesce({', '.join(values)})"
+        columns.append(f"{value} as {quote_name(column.name)}")
     record = "record_id" if "record_id" in landed_types else "cast(null as varchar)"
     paths = ", ".join(quote_text(file) for file in files)
     own = ",\n        ".join([*columns, f"{record} as record_id"])

@@ -9,8 +9,9 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from collections.abc import Mapping as Dictionary
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -83,11 +84,18 @@ def quote_text(text: str) -> str:
 
 
 def content_hash(value: object) -> str:
-    """First 16 hex digits of the sha256 of a value's canonical JSON (dataclasses become dictionaries)."""
+    """First 16 hex digits of the sha256 of a value's canonical JSON (dataclasses become dictionaries).
+
+    A field whose metadata says `is_content: False` does not count.
+    """
 
     def plain(item: object) -> object:
         if dataclasses.is_dataclass(item) and not isinstance(item, type):
-            return {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+            return {
+                field.name: getattr(item, field.name)
+                for field in dataclasses.fields(item)
+                if field.metadata.get("is_content", True)
+            }
         raise TypeError(f"{type(item).__name__} has no canonical form")
 
     text = json.dumps(value, default=plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -166,7 +174,8 @@ class SourceColumn:
     """One column as the source delivers it, and how its text is to be read.
 
     `minimum` and `maximum` are inclusive and kept as the text of the mapping, to be cast to `type`.
-    `null_values` are already merged: the column's own, else those of the format.
+    `null_values` are already merged: the column's own, else those of the format. `delivered_as` are names under which
+    the source delivers it in the place of its own: it was renamed there, and keeps its name here.
     """
 
     name: str
@@ -178,6 +187,8 @@ class SourceColumn:
     values: tuple[str, ...] = ()
     null_values: tuple[str, ...] = ()
     personal_data: str = "none"
+    # What was landed under one name is the same under another, so it decides nothing about what is landed.
+    delivered_as: tuple[str, ...] = field(default=(), metadata={"is_content": False})
 
     @property
     def is_identifying(self) -> bool:
@@ -234,6 +245,17 @@ class SourceSpec:
         """Declared or derived column of that name, in any case as in SQL; None if there is none."""
         return next((column for column in self.all_columns if column.name.lower() == name.lower()), None)
 
+    def renamed(self, delivered: Iterable[str]) -> dict[str, str]:
+        """Delivered name -> own name, of the columns that a delivery has only under another name."""
+        there = set(delivered)
+        return {
+            other: column.name
+            for column in self.columns
+            if column.name not in there
+            for other in [next((name for name in column.delivered_as if name in there), None)]
+            if other is not None
+        }
+
     @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the declared, then of the derived columns."""
@@ -257,7 +279,7 @@ class SourceSpec:
                 self.source_system,
                 self.key,
                 self.record,
-                [(c.name, c.type, c.format, c.null_values, c.personal_data) for c in self.columns],
+                [(c.name, c.type, c.format, c.null_values, c.personal_data, c.delivered_as) for c in self.columns],
                 [(c.name, c.type, c.personal_data) for c in self.derive],
             ]
         )

@@ -4,7 +4,14 @@ import dagster as dg
 
 from dagster_project.lib.build import OWNERS
 
-_MINERS = ("association_rule", "segment", "loyalty_score", "churn_closure_or_drop_score", "churn_dormancy_score")
+_MINERS = (
+    "association_rule",
+    "next_best_product",
+    "segment",
+    "loyalty_score",
+    "churn_closure_or_drop_score",
+    "churn_dormancy_score",
+)
 _MEANINGS = {
     "model_run": "Runs of the miners: what is shown, and what was refused. | 挖掘运行登记。",
     "model_metric": "Metrics of the miners with their intervals. | 评估指标。",

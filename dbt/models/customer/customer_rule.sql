@@ -1,9 +1,10 @@
 with
 
 rules as (
-    select *
-    from {{ ref('association_rule') }}
-    where is_significant and basket = 'holdings'
+    select rules.*
+    from {{ ref('association_rule') }} as rules
+    inner join {{ ref('knowledge') }} as verified on rules.rule_id = verified.knowledge_id
+    where rules.basket = 'holdings'
 ),
 
 items as (

@@ -1,0 +1,1 @@
+{{ mined_rows('knowledge_register') }}

@@ -1,0 +1,1 @@
+{{ mined_rows('next_best_product') }}
