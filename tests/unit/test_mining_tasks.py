@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -41,6 +42,15 @@ def test_a_new_question_is_a_file_beside_the_mapping_and_no_code(tmp_path: Path)
     assert both[1].baskets == "openings"
     assert both[1].settings.unit.english == "lists of what a person opened in 6 months"
     assert both[1].population == {"age_band": ("18-24", "25-34"), "party_type": ("personal",)}
+
+
+def test_the_task_that_the_page_shows_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "association.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    task = read_task(written(tmp_path, example))
+    assert (task.name, task.problem_en) == ("openings_of_the_young", "What do the young open together?")
+    assert task.population == {"age_band": ("18-24", "25-34"), "party_type": ("personal",)}
+    assert (task.strata, task.target_verified) == (("aum_decile", "age_band"), 3)
 
 
 def test_a_task_of_the_bank_takes_the_place_of_the_shipped_one(tmp_path: Path) -> None:
