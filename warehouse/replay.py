@@ -191,7 +191,7 @@ def _fields(text: str, source: SourceSpec, delivered: Sequence[str]) -> dict[str
         if not isinstance(found, dict):
             return None
         names = source.renamed(found)
-        return {names.get(name, name): value for name, value in found.items()}
+        return {names.get(str(name), str(name)): value for name, value in found.items()}
     form = source.format
     reader = csv.reader(
         io.StringIO(text, newline=""),
