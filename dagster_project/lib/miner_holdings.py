@@ -32,7 +32,7 @@ select
     and not customers.is_deleted as is_reachable,
     months.age,
     age_bands.age_band,
-    aum_bands.aum_band,
+    tier_bands.tier as aum_band,
     months.aum_average::double as aum
 from core.dim_customer as customers
 left join last_month on true
@@ -42,12 +42,12 @@ left join settings.age_bands as age_bands
     on
         months.age >= age_bands.age_from and months.age < age_bands.age_below
         and age_bands.valid_from <= $day and $day < age_bands.valid_to
-left join settings.aum_bands as aum_bands
+left join settings.tier_bands as tier_bands
     on
         months.aum_average is not null
-        and months.aum_average >= coalesce(aum_bands.aum_from, months.aum_average)
-        and (months.aum_average < aum_bands.aum_below or aum_bands.aum_below is null)
-        and aum_bands.valid_from <= $day and $day < aum_bands.valid_to
+        and months.aum_average >= coalesce(tier_bands.aum_from, months.aum_average)
+        and (months.aum_average < tier_bands.aum_below or tier_bands.aum_below is null)
+        and tier_bands.valid_from <= $day and $day < tier_bands.valid_to
 where customers.valid_from <= $day and $day < customers.valid_to
 order by customers.person_id
 """
