@@ -129,7 +129,7 @@ def propose(address: Address, variable: str, schemas: Sequence[str] = (), *, ban
         "# Proposed from the schema of the source. Read every line: keys, cursors and above all personal_data\n"
         "# are guesses by name. Take out what the warehouse does not need. Then: mainbank sources check mapping.yml\n"
         "# Times are taken as UTC. Where a column holds the bank's local time, write bank_time_to_utc(column) below\n"
-        "# tables; where it holds UTC, let known_on be the bank's day: in Shanghai cast(column + to_hours(8) as date).\n"
+        "# tables; where it holds UTC, known_on is the bank's day: in Shanghai cast(column + to_hours(8) as date).\n"
     )
     lines = [f"{head}bank: {bank}\n\nsources:", *sources, "\ntables:"]
     lines += [f"  {table}:\n{''.join(selects)}" for table, selects in fed.items()]
