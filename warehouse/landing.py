@@ -382,6 +382,17 @@ def _delivered_as(source: SourceSpec) -> str:
     return "the file" if source.database is None else "the table or query of the database"
 
 
+def likely_renames(missing: Sequence[str], additional: Sequence[str]) -> dict[str, str]:
+    """Missing column -> the additional one that it may be called now, by likeness of the names."""
+    return {name: near[0] for name in missing if (near := difflib.get_close_matches(name, additional, n=1))}
+
+
+def renames_text(renamed: dict[str, str]) -> str:
+    """What is said of likely renames, and what to write into the mapping."""
+    told = "; ".join(f"{a} to {b} (under {a}: delivered_as: [{b}])" for a, b in renamed.items())
+    return f"renamed, by the look of it: {told}"
+
+
 def _check_columns(delivery: Delivery, rows: DeliveredRows) -> None:
     source, found = delivery.source, rows.column_names
     declared = [column.name for column in source.columns]
@@ -403,10 +414,9 @@ def _check_columns(delivery: Delivery, rows: DeliveredRows) -> None:
                     f"the header seems to be separated by {delimiter}, the mapping says "
                     f"'{source.format.delimiter}': correct sources.{source.name}.format.delimiter"
                 )
-        renamed = {name: near[0] for name in missing if (near := difflib.get_close_matches(name, additional, n=1))}
+        renamed = likely_renames(missing, additional)
         if renamed and is_header:
-            told = "; ".join(f"{a} to {b} (under {a}: delivered_as: [{b}])" for a, b in renamed.items())
-            next_step += f"; renamed, by the look of it: {told}"
+            next_step += f"; {renames_text(renamed)}"
         is_told = bool(additional) and is_header
         raise DriftError(
             f"columns of source {source.name} are missing",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections import Counter
 from dataclasses import replace
@@ -12,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse import vault
+from warehouse.contract.model import load_contract
 from warehouse.errors import UserError
 from warehouse.judgement import Judge
-from warehouse.landing import discover, open_rows
+from warehouse.landing import discover, likely_renames, open_rows, renames_text
 from warehouse.sources.bank import Bank
 from warehouse.sources.database import (
     Address,
@@ -32,6 +34,8 @@ from warehouse.sources.validation import CheckLine, check_mapping
 
 #: Rows of each source that are judged.
 SAMPLED_ROWS = 1_000
+#: Column of the contract's tables that hold a record once for each time it changed.
+VERSIONED_BY = "updated_at"
 
 
 def check_bank(bank: Bank, data: Path | None = None) -> list[CheckLine]:
@@ -91,13 +95,15 @@ def _column_lines(source: SourceSpec, empty: pa.Table, *, is_typed: bool) -> lis
         if is_typed and field.name in declared and not fits_type(declared[field.name].type, field.type)
     ]
     lines = []
+    renamed = likely_renames(lost, [field.name for field in new])
     if lost:
-        lines.append(CheckLine("error", where, f"no column {', '.join(lost)}; there: {', '.join(empty.column_names)}"))
+        told = f"no column {', '.join(lost)}; there: {', '.join(empty.column_names)}"
+        lines.append(CheckLine("error", where, told + (f"; {renames_text(renamed)}" if renamed else "")))
     if wrong:
         lines.append(CheckLine("error", where, "; ".join(wrong)))
     if not lines:
         lines.append(CheckLine("fits", where, f"connected; the {len(declared)} declared columns are there"))
-    for field in new:
+    for field in (field for field in new if field.name not in renamed.values()):
         offer = column_proposal(field.name, _type_of(field.type))
         lines.append(CheckLine("missing", where, f"not declared, goes to the vault whole; to take it: {offer}"))
     return lines
@@ -149,10 +155,25 @@ def _sample_lines(bank: Bank, source: SourceSpec, rows: DeliveredRows) -> list[C
         share = bank.settings.quarantine.maximum_share
         if faulty > share * sampled:
             lines.append(CheckLine("error", where, f"more than {share:.2%} quarantined: the delivery would be refused"))
-    return lines + _key_lines(source, judged.landed)
+    return lines + _key_lines(bank, source, judged.landed)
 
 
-def _key_lines(source: SourceSpec, landed: pa.Table) -> list[CheckLine]:
+def _version_column(bank: Bank, source: SourceSpec) -> str | None:
+    """Column that says since when a row is so, where the table it feeds keeps the versions of a record."""
+    contract = load_contract()
+    for spec in bank.mapping.tables.values():
+        if contract.tables[spec.name].cursor != VERSIONED_BY:
+            continue
+        for select in spec.selects:
+            value = dict(select.columns).get(VERSIONED_BY) if select.source == source.name else None
+            words = set(re.findall(r"\w+", value.lower())) if isinstance(value, str) else set()
+            found = [column.name for column in source.columns if column.name.lower() in words]
+            if found:
+                return found[0]
+    return None
+
+
+def _key_lines(bank: Bank, source: SourceSpec, landed: pa.Table) -> list[CheckLine]:
     """Whether the key tells the sampled rows apart: of rows with one key only the last would count."""
     if not landed.num_rows:
         return []
@@ -160,6 +181,14 @@ def _key_lines(source: SourceSpec, landed: pa.Table) -> list[CheckLine]:
     repeated = landed.num_rows - len(times)
     if not repeated:
         return []
+    versioned = _version_column(bank, source)
+    if versioned is not None:
+        both = landed.group_by([*dict.fromkeys([*source.key, versioned])]).aggregate([([], "count_all")])
+        if both.num_rows == landed.num_rows:
+            what = (
+                f"of {landed.num_rows:,} rows sampled {repeated:,} are further versions of a key, told by {versioned}"
+            )
+            return [CheckLine("fits", f"sources.{source.name}.key", f"{what}: the last one is in force")]
     what = (
         f"the key {', '.join(source.key)} does not tell rows apart: {landed.num_rows:,} rows sampled have "
         f"{len(times):,} keys, one of them {pc.max(times).as_py():,} times; of rows with one key only the last counts"

@@ -128,6 +128,8 @@ def propose(address: Address, variable: str, schemas: Sequence[str] = (), *, ban
     head = (
         "# Proposed from the schema of the source. Read every line: keys, cursors and above all personal_data\n"
         "# are guesses by name. Take out what the warehouse does not need. Then: mainbank sources check mapping.yml\n"
+        "# Times are taken as UTC. Where a column holds the bank's local time, write bank_time_to_utc(column) below\n"
+        "# tables; where it holds UTC, known_on is the bank's day: in Shanghai cast(column + to_hours(8) as date).\n"
     )
     lines = [f"{head}bank: {bank}\n\nsources:", *sources, "\ntables:"]
     lines += [f"  {table}:\n{''.join(selects)}" for table, selects in fed.items()]
@@ -281,6 +283,7 @@ def _source_text(
         lines += [
             "      # no cursor found by name: the whole table is read each time, and what is unchanged is left out"
         ]
+    lines += ["      # deletes: {keys: true}  # otherwise rows that are deleted there stay here"]
     # Rows of one key are one row, so a key is not guessed: what stands here is refused until it is written.
     note = "" if keys else "  # no primary key is declared: name the columns that tell rows apart"
     lines += [f"    key: [{', '.join(keys or [_UNKNOWN_KEY])}]{note}"]

@@ -548,7 +548,11 @@ def _source_lines(mapping: Mapping, source: SourceSpec, contract: Contract) -> l
     kind = "csv" if isinstance(source.format, CsvFormat) else "parquet"
     users = [table.name for table in mapping.tables.values() if source.name in table.sources]
     known = f"known from `{source.known_on}`" if source.known_on else "without a date of its own: known from the start"
-    origin = f"{source.file} ({kind})" if source.database is None else _database_text(source.database)
+    origin = (
+        f"{source.file} ({kind})"
+        if source.database is None
+        else _database_text(source.database, sees_deletions=source.deleted_when is not None)
+    )
     lines = [
         CheckLine(
             "does",
@@ -570,7 +574,7 @@ def _source_lines(mapping: Mapping, source: SourceSpec, contract: Contract) -> l
     return lines
 
 
-def _database_text(database: DatabaseSpec) -> str:
+def _database_text(database: DatabaseSpec, *, sees_deletions: bool) -> str:
     """What is asked of a database, in words."""
     parts = [database.table or "a query"]
     parts.append(
@@ -582,6 +586,8 @@ def _database_text(database: DatabaseSpec) -> str:
     parts += [f"at most {database.limit:,} rows, as a trial"] if database.limit else []
     parts += ["keys that are gone are deleted"] if database.deletes.keys else []
     parts += ["deleted keys as listed"] if database.deletes.query else []
+    sees_deletions = sees_deletions or database.deletes.keys or database.deletes.query is not None
+    parts += [] if sees_deletions else ["rows deleted there stay here (no deletes, no deleted_when)"]
     parts += [f"{database.reconcile.amount} reconciled by day"] if database.reconcile else []
     return f"{', '.join(parts)} ({database.url_from})"
 
