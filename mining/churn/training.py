@@ -817,6 +817,17 @@ def performance_refusals(
     area: Interval, difference: Interval, slope: Interval, recency: str, settings: Settings
 ) -> list[Refusal]:
     """Return the refusals for no better than chance, no better than the recency rule, not calibrated."""
+    if np.isnan(area.value):
+        return [
+            Refusal(
+                "cannot_be_judged",
+                "The model cannot be judged: in the months held out from it, nobody left, or everybody did. Bring more "
+                "history, or wait for months in which some leave and some stay.",
+                "模型无法评估：预留的验证月份中没有客户流失，或全部流失。请补充历史数据，或等待同时有流失与留存的月份。",
+                "one outcome",
+                "leavers and stayers",
+            )
+        ]
     refusals = []
     if not area.lower > 0.5:
         refusals.append(
