@@ -190,8 +190,9 @@ def _fields(text: str, source: SourceSpec, delivered: Sequence[str]) -> dict[str
             return None
         if not isinstance(found, dict):
             return None
-        names = source.renamed(found)
-        return {names.get(name, name): value for name, value in found.items()}
+        record: dict[str, Any] = found
+        names = source.renamed(record)
+        return {names.get(name, name): value for name, value in record.items()}
     form = source.format
     reader = csv.reader(
         io.StringIO(text, newline=""),
