@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import Any
@@ -22,6 +22,7 @@ from warehouse.quarantine import summarise
 from warehouse.reconciliation import Reconciliation, reconciliations
 from warehouse.release import PUBLIC_SCHEMAS, STORAGE_VERSION, MetaTable
 from warehouse.sources.bank import Bank
+from warehouse.sources.specification import quote_name
 
 
 def split_meaning(description: str) -> tuple[str, str]:
@@ -351,12 +352,13 @@ def flatten(value: object, prefix: str = "") -> list[tuple[str, str]]:
 def meta_tables(build: Build, bank: Bank, home: Home, release_id: str, run_id: str) -> dict[str, MetaTable]:
     """All tables of schema ``meta`` of a release about to be staged."""
     entries = in_force(read_ledger(home.landing, bank.name))
+    manifest = dbt.load_manifest()
     with reading(build, bank) as connection:
         columns = connection.execute(
             "select schema_name, table_name, column_name, column_index, data_type from duckdb_columns() order by all"
         ).fetchall()
         seeded = settings_in_force(connection)
-        quality = _quality_rows(connection, home, bank, entries)
+        quality = [*_quality_rows(connection, home, bank, entries), *_empty_tables(connection, build, manifest)]
         fingerprint = connection.execute("select fingerprint from bookkeeping.state").fetchall()[0][0]
     tables = {
         "release": release_row(
@@ -389,7 +391,77 @@ def meta_tables(build: Build, bank: Bank, home: Home, release_id: str, run_id: s
         "reconciliation": reconciliation_table(reconciliations(home, bank.name)),
         "quality": quality_table(quality),
     }
-    return {**tables, "data_dictionary": data_dictionary(dbt.load_manifest(), columns, tables)}
+    return {**tables, "data_dictionary": data_dictionary(manifest, columns, tables)}
+
+
+def lacking_sources(manifest: Mapping[str, Any], model: str, empty: Container[str]) -> list[str]:
+    """Of the sources a model is made from, those that have no rows, as near to it as there are any.
+
+    Parameters
+    ----------
+    manifest : mapping
+        dbt's manifest.
+    model : str
+        Its id in the manifest.
+    empty : container of str
+        Names of the sources that have no rows.
+
+    Returns
+    -------
+    list of str
+        Sorted; empty if every source it is made from has rows.
+
+    Examples
+    --------
+    >>> parents = {"fct_contact": ["named", "stg"], "named": ["stg_other"], "stg": ["raw"], "stg_other": ["raw_other"]}
+    >>> sources = {"raw": {"name": "contacts"}, "raw_other": {"name": "complaints"}}
+    >>> manifest = {"parent_map": parents, "sources": sources, "nodes": dict.fromkeys(parents)}
+    >>> lacking_sources(manifest, "fct_contact", {"contacts", "complaints"})
+    ['contacts']
+    """
+    seen, level = {model}, [model]
+    while level:
+        parents = sorted({parent for one in level for parent in manifest["parent_map"][one]} - seen)
+        named = {manifest["sources"][one]["name"] for one in parents if one in manifest["sources"]}
+        if found := sorted(name for name in named if name in empty):
+            return found
+        seen.update(parents)
+        level = [one for one in parents if one in manifest["nodes"]]
+    return []
+
+
+def _empty_tables(
+    connection: duckdb.DuckDBPyConnection, build: Build, manifest: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    """Of each published table of the models that has no row, why: rows of `quality_table`."""
+    dated = {
+        name: "known_on" in columns
+        for name, columns in connection.execute(
+            "select table_name, list(column_name order by column_name) from duckdb_columns() "
+            "where schema_name = 'raw' group by all order by all"
+        ).fetchall()
+    }
+    lacking = {
+        name
+        for name, is_dated in dated.items()
+        if not connection.execute(
+            f"select 1 from raw.{quote_name(name)} {'where known_on <= $day' if is_dated else ''} limit 1",
+            {"day": build.as_of} if is_dated else None,
+        ).fetchall()
+    }
+    rows: list[tuple[Any, ...]] = []
+    for name, node in sorted(manifest["nodes"].items()):
+        table = f"{quote_name(node['schema'])}.{quote_name(node['alias'] or node['name'])}"
+        is_public = node["resource_type"] == "model" and node["schema"] in PUBLIC_SCHEMAS
+        # what was mined and is empty has its reason in mining.model_refusal
+        if not is_public or "mined" in node["tags"] or connection.execute(f"select 1 from {table} limit 1").fetchall():
+            continue
+        sources = ", ".join(lacking_sources(manifest, name, lacking))
+        english = f"no row of {sources} is known" if sources else "no row of its sources belongs here"
+        chinese = f"{sources}尚无数据" if sources else "来源中没有属于本表的数据"
+        subject = f"{node['schema']}.{node['alias'] or node['name']}"
+        rows.append(("table_without_rows", "model", subject, "info", None, 0, subject, english, chinese))
+    return rows
 
 
 def _quality_rows(

@@ -271,6 +271,31 @@ def test_berka_as_of_its_last_transaction(berka_home):
     assert landed["card"] == 892
 
 
+def test_what_berka_has_no_source_for_is_empty_and_says_so(berka_home):
+    release = berka_home / "current" / "mainbank.duckdb"
+    reasons = dict(
+        query(release, "select subject, detail_en from meta.quality where rule = 'table_without_rows' order by all")
+    )
+    lacking = {
+        "core.dim_campaign": "campaign_contacts, campaigns",
+        "core.dim_employee": "employees",
+        "core.fct_complaint": "complaints",
+        "core.fct_contact": "contacts",
+        "core.fct_payment_due": "payment_schedule",
+        "core.fct_product_nav": "product_nav",
+        "core.fct_survey_response": "survey_responses",
+    }
+    assert {table: reasons[table] for table in lacking} == {
+        table: f"no row of {source} is known" for table, source in lacking.items()
+    }
+    with duckdb.connect(str(release), read_only=True) as connection:
+        tables = connection.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() where schema_name in ('core', 'customer')"
+        ).fetchall()
+        empty = {table for (table,) in tables if not connection.execute(f"select 1 from {table} limit 1").fetchall()}
+    assert empty - {"customer.customer_rule"} == set(reasons)
+
+
 def test_berka_s_miners_give_what_its_tables_allow_and_say_why_not_the_rest(berka_home):
     release = berka_home / "current" / "mainbank.duckdb"
     runs = dict(query(release, "select miner, status from mining.model_run"))

@@ -19,13 +19,13 @@ def server() -> Iterator[Postgres]:
         (running.folder / "pg_hba.conf").write_text(
             "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
         )
-        running.run("create user reader password 'let-me-in'; select pg_reload_conf();")
+        running.run("create user reader password 'not-told'; select pg_reload_conf();")
         yield running
 
 
 @pytest.mark.parametrize(
     ("password", "database", "said"),
-    [("wrong", "postgres", "password authentication failed"), ("let-me-in", "nowhere", "does not exist")],
+    [("wrong", "postgres", "password authentication failed"), ("not-told", "nowhere", "does not exist")],
 )
 def test_a_refused_login_fails_at_once_and_says_so(server: Postgres, password: str, database: str, said: str) -> None:
     address = Address.of(f"postgresql://reader:{password}@127.0.0.1:{server.port}/{database}", "CORE_URL")
@@ -36,7 +36,7 @@ def test_a_refused_login_fails_at_once_and_says_so(server: Postgres, password: s
     assert said in str(refused.value)
     assert "CORE_URL" in str(refused.value)
     assert password not in str(refused.value)
-    right = Address.of(f"postgresql://reader:let-me-in@127.0.0.1:{server.port}/postgres")
+    right = Address.of(f"postgresql://reader:not-told@127.0.0.1:{server.port}/postgres")
     with Session(right) as session:
         assert session.table("select 1 as n").to_pylist() == [{"n": 1}]
 
@@ -47,7 +47,7 @@ def test_keys_are_found_by_a_user_who_may_only_read(server: Postgres) -> None:
         "primary key (book_no, entry_no)); grant usage on schema core to reader; "
         "grant select on core.entries to reader;"
     )
-    address = Address.of(f"postgresql://reader:let-me-in@127.0.0.1:{server.port}/postgres")
+    address = Address.of(f"postgresql://reader:not-told@127.0.0.1:{server.port}/postgres")
     text = propose(address, "CORE_URL", ["core"])
     assert "key: [entry_no, book_no]" in text
     assert "entry_no: {required: true, type: BIGINT}" in text

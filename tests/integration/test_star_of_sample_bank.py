@@ -337,6 +337,13 @@ def test_employees_have_a_version_for_each_day_something_of_them_changed(rows, t
     assert {row[:2]: row[2:] for row in found} == versions
 
 
+def test_a_table_without_rows_says_why(rows):
+    assert rows("select subject, detail_en from meta.quality where rule = 'table_without_rows' order by all") == [
+        ("core.dim_customer_group", "no row of customer_relationships is known"),
+        ("core.merged_customer", "no row of person_merges is known"),
+    ]
+
+
 def test_the_calendar_of_the_window_is_that_of_the_notices(rows):
     with (ROOT / "dbt" / "seeds" / "bank_holidays.csv").open(encoding="utf-8") as file:
         notices = {date.fromisoformat(row["date_on"]): row for row in csv.DictReader(file)}
