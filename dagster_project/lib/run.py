@@ -181,7 +181,9 @@ def print_summary(environment: Environment, durations: dict[str, float], seconds
         console.print("  none", markup=False)
     for task, found, shown, ratio in killed:
         share = "" if ratio is None else f", {100 * ratio:.0f} % killed by tests and verdicts"
-        console.print(f"  {task}: {found:,} found beyond chance, {shown:,} verified{share}", markup=False)
+        console.print(
+            f"  {task}: {found:,} found beyond chance, {shown:,} verified{share}", markup=False, soft_wrap=True
+        )
     if segments:
         console.print("\nSegments", style="bold")
     for english, chinese, count in segments:
