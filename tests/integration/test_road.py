@@ -147,6 +147,7 @@ def test_a_second_run_on_the_same_home_is_refused_with_the_reason(second_home, m
     assert "0a1b2c3d" in outcome.stdout
 
 
+@pytest.mark.slow
 def test_a_source_that_drifted_is_told_in_the_release_as_stale_and_the_others_go_on(tmp_path, mainbank):
     data, home = write_berka_shaped_bank(tmp_path / "data", customers=20, months=3), tmp_path / "home"
 
