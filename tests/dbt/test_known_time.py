@@ -228,6 +228,7 @@ def test_a_build_after_each_delivery_equals_one_full_build(full, released):
     _assert_equal(released[DAYS[-1]], expected)
 
 
+@pytest.mark.slow
 def test_deliveries_in_another_order_give_the_same_warehouse(full, new_warehouse):
     shuffled = new_warehouse()
     deliveries = _deliveries()
