@@ -18,9 +18,9 @@ from mining import churn
 from mining.churn import BoostingSettings, Settings
 from mining.churn.models import Calibration, ChurnModel, fit_boosting, fit_calibration, fit_logistic, fit_sigmoid
 from mining.churn.scoring import Effects
-from mining.churn.training import canonical_rows, drawn_rows, person_splits
+from mining.churn.training import canonical_rows, drawn_rows, performance_refusals, person_splits
 from mining.examples import customer_panel
-from mining.metrics import area_under_curve, count_scores
+from mining.metrics import Interval, area_under_curve, count_scores
 from mining.model_files import ModelFileError, save_state
 from mining.preparation import fit_encoder
 
@@ -183,6 +183,16 @@ def test_permuted_labels_are_refused_and_what_was_measured_stays_readable(over_t
     assert result.run.is_refused
     assert 0.4 < result.metric("auc") < 0.6
     assert result.drivers.empty
+
+
+def test_a_model_judged_where_nobody_left_says_so_and_names_no_figure(over_time):
+    absent = Interval(np.nan, np.nan, np.nan)
+    (refusal,) = performance_refusals(absent, absent, Interval(0.0, np.nan, np.nan), "days", QUICK)
+    assert refusal.code == "cannot_be_judged"
+    assert "nan" not in refusal.sentence_en + refusal.sentence_zh
+    # Where some left and some stayed, it is the figures that decide.
+    good = Interval(0.8, 0.7, 0.9)
+    assert performance_refusals(good, good, Interval(1.0, 0.9, 1.1), "days", QUICK) == []
 
 
 @pytest.mark.parametrize("seed", range(3))

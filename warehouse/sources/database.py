@@ -282,7 +282,7 @@ class Session:
     def stream(
         self, statement: str, rows: int = BATCH_ROWS, *, within: float | None = None
     ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-        """Schema and batches of what a statement gives; the batches must be read to their end, or the session closed.
+        """Schema and batches of what a statement gives; the batches must be read to their end, or all be closed.
 
         `within` is how many seconds the answer may take to begin.
 
