@@ -57,12 +57,74 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#
+    Query of the accounts and days whose transactions are others than when the model was made last: the days of all rows ever
+    delivered of the transactions touched since, the days of what reverses one of them, and the days between the two as-of dates.
+#}
+{% macro touched_account_days(state, raw, transactions) -%}
+    with
+
+    touched as (
+        {{ touched_keys(state, raw, ['source_system', 'transaction_id']) }}
+    )
+
+    select
+        {{ public_id('source_system', 'account_id') }} as account_id,
+        {{ bank_date('posted_at') }} as booked_on
+    from {{ raw }}
+    where
+        (source_system, transaction_id) in (select source_system, transaction_id from touched)
+        and account_id is not null
+        and posted_at is not null
+    union all
+    select
+        account_id,
+        booked_on
+    from {{ transactions }}
+    where
+        (
+            booked_on > least(date '{{ state.as_of }}', {{ as_of() }})
+            and booked_on <= greatest(date '{{ state.as_of }}', {{ as_of() }})
+        )
+        or reverses_transaction_id in (select {{ public_id('source_system', 'transaction_id') }} from touched)
+{%- endmacro %}
+
+{#
+    Before the insert of a model by account and month or by account and day: keeps what was touched in the connection's own table
+    `touched`, and takes the model's rows of it out. A running total is made again for all days from the first one touched.
+
+    column : the model's date, a month's first day or a day
+    onward : whether all later rows of a touched account are made again, too
+#}
+{% macro forget_touched_accounts(model_name, raw, transactions, column, onward=false) -%}
+    {%- if execute and is_incremental() -%}
+        {%- set state = applied_state(model_name, raw) -%}
+        {%- if state is none -%}
+        delete from {{ this }}
+        {%- else -%}
+        create or replace temporary table touched as
+        select
+            account_id,
+            {{ 'min(booked_on)' if onward else month_start('booked_on') }} as since_on
+        from ({{ touched_account_days(state, raw, transactions) }}) as days
+        group by account_id{{ ', ' ~ month_start('booked_on') if not onward }};
+        delete from {{ this }}
+        using touched
+        where {{ this.identifier }}.account_id = touched.account_id and {{ this.identifier }}.{{ column }} {{ '>=' if onward else '=' }} touched.since_on
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{# When a build starts: models are made side by side, and two cannot create the same table. #}
+{% macro create_applied() -%}
+    create schema if not exists {{ target.database }}.bookkeeping;
+    create table if not exists {{ target.database }}.bookkeeping.model_applied (
+        model varchar, batch bigint, as_of date, raw_rows bigint, settings varchar
+    )
+{%- endmacro %}
+
 {# After the insert, in the same transaction: writes how far the model has come. #}
 {% macro mark_applied(model_name, raw) -%}
-    create schema if not exists {{ this.database }}.bookkeeping;
-    create table if not exists {{ applied_table() }} (
-        model varchar, batch bigint, as_of date, raw_rows bigint, settings varchar
-    );
     delete from {{ applied_table() }} where model = '{{ model_name }}';
     insert into {{ applied_table() }}
     select '{{ model_name }}', coalesce(max(batch), 0), {{ as_of() }}, count(*), '{{ applied_settings() }}'

@@ -50,7 +50,11 @@ class Dbt:
         before = dict(os.environ)
         os.environ.update(_variables(file, self.folder))
         try:
-            return dbtRunner(manifest=self.manifest).invoke(["--quiet", *arguments])
+            outcome = dbtRunner(manifest=self.manifest).invoke(["--quiet", *arguments])
+            # What runs before the nodes is none of them.
+            if hasattr(outcome.result, "results"):
+                outcome.result.results = [r for r in outcome.result.results if r.node.resource_type != "operation"]
+            return outcome
         finally:
             DuckDBConnectionManager.close_all_connections()
             os.environ.clear()

@@ -1,3 +1,13 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_touched_accounts('int_account_month_flow', source('raw', 'transactions'), ref('fct_transaction'), 'month_start_on') }}",
+    post_hook="{{ mark_applied('int_account_month_flow', source('raw', 'transactions')) }}",
+) }}
+
+{%- set state = applied_state('int_account_month_flow', source('raw', 'transactions')) %}
+
 with
 
 -- the other side of what is reversed, and its direction
@@ -25,6 +35,12 @@ described as (
         case when reversed.transaction_id is null then postings.counterparty_bank else reversed.counterparty_bank end as counterparty_bank
     from {{ ref('fct_transaction') }} as postings
     left join reversed on postings.transaction_id = reversed.transaction_id
+    {%- if state is not none %}
+    inner join touched
+        on
+            postings.account_id = touched.account_id
+            and {{ month_start('postings.booked_on') }} = touched.since_on
+    {%- endif %}
     where postings.booked_on <= {{ as_of() }}
 ),
 

@@ -24,13 +24,32 @@ anchored as (
 ),
 
 -- what an anchor of a later day already contains does not count again
-transactions as (
+counted as (
     select
-        transactions.*,
-        case when transactions.booked_on > anchored.anchored_on then transactions.amount else 0 end as counted_amount,
-        last_day(transactions.seen_month_on) as seen_month_end_on
+        account_id,
+        seen_month_on,
+        gone_month_on,
+        net_amount,
+        balance_days_amount,
+        last_customer_on
+    from {{ ref('int_account_month_booked') }}
+    union all
+    select
+        transactions.account_id,
+        transactions.seen_month_on,
+        transactions.gone_month_on,
+        -sum(transactions.amount) as net_amount,
+        -sum(
+            transactions.amount
+            * ({{ days_between('greatest(transactions.booked_on, transactions.seen_month_on)', 'last_day(transactions.seen_month_on)') }} + 1)
+        ) as balance_days_amount,
+        cast(null as date) as last_customer_on
     from {{ ref('int_transaction_known') }} as transactions
-    left join anchored on transactions.account_id = anchored.account_id
+    inner join anchored
+        on
+            transactions.account_id = anchored.account_id
+            and transactions.booked_on <= anchored.anchored_on
+    group by transactions.account_id, transactions.seen_month_on, transactions.gone_month_on
 ),
 
 -- a transaction changes the balance in the month it is seen, for the days from its booking on, and back when it is withdrawn
@@ -38,24 +57,19 @@ changes as (
     select
         account_id,
         seen_month_on as month_on,
-        sum(counted_amount) as net_amount,
-        sum(
-            counted_amount
-            * ({{ days_between('greatest(booked_on, seen_month_on)', 'seen_month_end_on') }} + 1)
-        ) as balance_days_amount,
-        max(booked_on) filter (
-            where initiated_by = 'customer' and gone_month_on >= {{ month_start(open_end()) }}
-        ) as last_customer_on
-    from transactions
+        sum(net_amount) as net_amount,
+        sum(balance_days_amount) as balance_days_amount,
+        max(last_customer_on) filter (where gone_month_on >= {{ month_start(open_end()) }}) as last_customer_on
+    from counted
     group by account_id, seen_month_on
     union all
     select
         account_id,
         gone_month_on as month_on,
-        -sum(counted_amount) as net_amount,
-        -sum(counted_amount * cast(extract(day from last_day(gone_month_on)) as integer)) as balance_days_amount,
+        -sum(net_amount) as net_amount,
+        -sum(net_amount * cast(extract(day from last_day(gone_month_on)) as integer)) as balance_days_amount,
         cast(null as date) as last_customer_on
-    from transactions
+    from counted
     where gone_month_on <= {{ as_of() }}
     group by account_id, gone_month_on
 ),
@@ -84,14 +98,14 @@ withdrawn as (
     select
         months.account_id,
         months.month_start_on,
-        max(transactions.booked_on) as last_customer_on
-    from transactions
+        max(counted.last_customer_on) as last_customer_on
+    from counted
     inner join months
         on
-            transactions.account_id = months.account_id
-            and transactions.seen_month_on <= months.month_start_on
-            and transactions.gone_month_on > months.month_start_on
-    where transactions.initiated_by = 'customer' and transactions.gone_month_on <= {{ as_of() }}
+            counted.account_id = months.account_id
+            and counted.seen_month_on <= months.month_start_on
+            and counted.gone_month_on > months.month_start_on
+    where counted.last_customer_on is not null and counted.gone_month_on <= {{ as_of() }}
     group by months.account_id, months.month_start_on
 ),
 

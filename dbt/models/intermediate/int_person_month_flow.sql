@@ -10,58 +10,6 @@ months as (
     where day_of_month = 1 and month_end_on <= {{ as_of() }}
 ),
 
--- money between a person's own accounts neither comes nor goes
-booked as (
-    select
-        account_id,
-        booked_month_on,
-        seen_month_on,
-        gone_month_on,
-        count(*) filter (where amount_base is null) as foreign_count,
-        sum(amount_base) filter (where amount > 0 and coalesce(counterparty_kind <> 'own', true)) as inflow,
-        -sum(amount_base) filter (where amount < 0 and coalesce(counterparty_kind <> 'own', true)) as outflow,
-        -sum(amount_base) filter (
-            where
-            amount < 0
-            and (
-                counterparty_kind in ('wallet', 'money_fund')
-                or (kind = 'transfer' and counterparty_bank is not null and counterparty_kind not in ('own', 'household'))
-            )
-        ) as external_outflow,
-        -sum(amount_base) filter (
-            where amount < 0 and kind = 'transfer' and counterparty_bank is not null and counterparty_kind = 'bank'
-        ) as other_bank_outflow,
-        -min(amount_base) filter (
-            where amount < 0 and kind = 'transfer' and counterparty_bank is not null and counterparty_kind = 'bank'
-        ) as largest_other_bank_outflow,
-        -sum(amount_base) filter (where amount < 0 and counterparty_kind = 'wallet') as wallet_outflow,
-        -sum(amount_base) filter (where amount < 0 and counterparty_kind = 'money_fund') as money_fund_outflow,
-        sum(amount_base) filter (where amount > 0 and kind = 'wealth_redeem') as wealth_redeemed,
-        sum(amount_base) filter (
-            where amount > 0 and kind in ('salary', 'pension') and coalesce(counterparty_kind <> 'own', true)
-        ) as income,
-        -sum(amount_base) filter (
-            where amount < 0 and kind in ('purchase', 'payment') and coalesce(counterparty_kind <> 'own', true)
-        ) as spending,
-        -sum(amount_base) filter (
-            where amount < 0 and kind = 'withdrawal' and coalesce(counterparty_kind <> 'own', true)
-        ) as cash_withdrawn,
-        sum(amount_base) filter (
-            where amount > 0 and kind = 'transfer' and counterparty_bank is not null and counterparty_kind = 'bank'
-        ) as other_bank_inflow,
-        -sum(amount_base) filter (where amount < 0 and kind = 'fee' and coalesce(counterparty_kind <> 'own', true)) as fees,
-    {%- for channel in channels %}
-        count(*) filter (where initiated_by = 'customer' and channel = '{{ channel }}') as {{ channel }}_uses,
-    {%- endfor %}
-        count(*) filter (where initiated_by = 'customer') as customer_count,
-        count(*) filter (where initiated_by = 'customer' and channel is not null) as channel_count,
-        count(*) filter (where initiated_by = 'customer' and channel in ('mobile', 'web')) as digital_count,
-        count(*) filter (where initiated_by = 'customer' and channel = 'counter') as counter_count,
-        count(*) filter (where kind = 'salary' and amount > 0) as salary_count
-    from {{ ref('int_transaction_known') }}
-    group by account_id, booked_month_on, seen_month_on, gone_month_on
-),
-
 -- each month looks back on itself and the six months before it, as far as they are known at its end
 seen as (
     select
@@ -69,7 +17,7 @@ seen as (
         account_months.person_id,
         months.month_start_on,
         months.month_number - booked_months.month_number as age_months
-    from booked
+    from {{ ref('int_account_month_booked') }} as booked
     inner join months as booked_months on booked.booked_month_on = booked_months.month_start_on
     inner join months
         on

@@ -31,8 +31,7 @@ versions as (
         balance_after,
         known_from,
         known_to
-    from {{ ref('stg_transactions') }}
-    where not is_current
+    from {{ ref('int_transaction_superseded') }}
 ),
 
 seen as (
