@@ -466,6 +466,36 @@ def test_a_build_touches_only_what_came_since(new_warehouse):
     assert warehouse.rows("select transaction_id from core.fct_transaction where place_city is null") == [("core:7",)]
 
 
+def test_a_build_sums_up_only_the_account_months_that_were_touched(new_warehouse):
+    warehouse, whole = new_warehouse(), new_warehouse()
+    summed = ["--select", "+config.materialized:incremental"]
+    # GHOST's only row moves from the 1st to the 3rd of February; A1 gets one of the 9th
+    moved = [_transaction(101, date(2024, 2, 3), 6, account="GHOST"), _transaction(500, date(2024, 2, 9), 1)]
+    later = ("transactions", moved, date(2024, 3, 6), "upsert")
+    _deliver(warehouse, _deliveries())
+    warehouse.build("2024-03-05", *summed)
+    # a mark that only survives on rows that are left alone
+    marks = {
+        "int_account_day": ("customer_initiated_count", "booked_on"),
+        "int_account_month_flow": ("without_rate_count", "month_start_on"),
+        "int_account_month_booked": ("salary_count", "booked_month_on"),
+    }
+    for table, (column, _) in marks.items():
+        warehouse.execute(f"update intermediate.{table} set {column} = -1")
+    _deliver(warehouse, [later])
+    warehouse.build("2024-03-06", *summed)
+    _deliver(whole, [*_deliveries(), later])
+    whole.build("2024-03-06", *summed)
+    for table, (column, day) in marks.items():
+        made_again = f"from intermediate.{table} where account_id in ('core:A1', 'core:GHOST') and {day} >= date '2024-02-01'"
+        assert warehouse.rows(f"from intermediate.{table} where {column} >= 0 order by all") == whole.rows(
+            f"{made_again} order by all"
+        )
+        kept = warehouse.rows(f"select * exclude ({column}) from intermediate.{table} order by all")
+        assert kept == whole.rows(f"select * exclude ({column}) from intermediate.{table} order by all")
+        assert len(kept) > len(whole.rows(made_again)) > 1
+
+
 def test_raw_rows_that_were_taken_back_leave_no_trace(new_warehouse):
     warehouse, without = new_warehouse(), new_warehouse()
     _deliver(warehouse, _deliveries())
