@@ -487,13 +487,64 @@ def test_a_build_sums_up_only_the_account_months_that_were_touched(new_warehouse
     _deliver(whole, [*_deliveries(), later])
     whole.build("2024-03-06", *summed)
     for table, (column, day) in marks.items():
-        made_again = f"from intermediate.{table} where account_id in ('core:A1', 'core:GHOST') and {day} >= date '2024-02-01'"
+        made_again = (
+            f"from intermediate.{table} where account_id in ('core:A1', 'core:GHOST') and {day} >= date '2024-02-01'"
+        )
         assert warehouse.rows(f"from intermediate.{table} where {column} >= 0 order by all") == whole.rows(
             f"{made_again} order by all"
         )
         kept = warehouse.rows(f"select * exclude ({column}) from intermediate.{table} order by all")
         assert kept == whole.rows(f"select * exclude ({column}) from intermediate.{table} order by all")
         assert len(kept) > len(whole.rows(made_again)) > 1
+
+
+FROZEN = {
+    "intermediate.int_account_month_version": "term_days",
+    "intermediate.int_account_month_known": "term_days",
+    "intermediate.int_person_month_flow": "foreign_count_3m",
+    "intermediate.int_person_month_holding": "products_held",
+    "features.mining_features_customer_month": "products_held",
+    "features.loyalty_measures_customer_month": "tenure_months",
+}
+
+
+def _marked(warehouse: Warehouse) -> set[str]:
+    """The tables that hold the mark: they were left alone since it was made."""
+    return {
+        table
+        for table, column in FROZEN.items()
+        if warehouse.rows(f"select 1 from {table} where {column} = -77 limit 1")
+    }
+
+
+@pytest.mark.parametrize(
+    ("came", "is_made_again"),
+    [
+        pytest.param((), False, id="nothing"),
+        pytest.param(("transactions", _transaction(900, date(2024, 3, 2), 5), 3), False, id="of the open month"),
+        pytest.param(("transactions", _transaction(900, date(2024, 1, 9), 5), 3), False, id="late and known now"),
+        pytest.param(("transactions", _transaction(900, date(2024, 1, 9), 5), 2), True, id="known in February"),
+        pytest.param(("customers", {"source_customer_id": "8"}, 3), False, id="a new customer"),
+        pytest.param(("customers", {"source_customer_id": "8"}, 2), True, id="a customer of February"),
+        pytest.param(("customers", {"source_customer_id": "9"}, 3), True, id="the owner of an account"),
+    ],
+)
+def test_months_that_are_over_stand_while_nothing_came_of_them(new_warehouse, came, is_made_again):
+    warehouse, whole = new_warehouse(), new_warehouse()
+    _deliver(warehouse, _deliveries())
+    warehouse.build("2024-03-01")
+    for table, column in FROZEN.items():
+        warehouse.execute(f"update {table} set {column} = -77")
+    assert _marked(warehouse) == set(FROZEN)
+    later: list[Delivery] = [(came[0], [came[1]], date(2024, came[2], 2), "upsert")] if came else []
+    _deliver(warehouse, later)
+    warehouse.build("2024-03-02")
+    assert _marked(warehouse) == (set() if is_made_again else set(FROZEN))
+    _deliver(whole, [*_deliveries(), *later])
+    whole.build("2024-03-02")
+    for table, column in FROZEN.items():
+        query = f"select * exclude ({column}) from {table} order by all"
+        assert warehouse.rows(query) == whole.rows(query)
 
 
 def test_raw_rows_that_were_taken_back_leave_no_trace(new_warehouse):

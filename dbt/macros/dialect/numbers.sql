@@ -32,3 +32,8 @@
 {% macro distinct_small(number, condition) -%}
     bit_count(coalesce(bit_or(1 << cast({{ number }} as integer)) filter (where {{ condition }}), 0))
 {%- endmacro %}
+
+{# A text that tells one set of rows from another, whatever their order; columns, or the alias of a relation for all of them. #}
+{% macro hash_of_rows() -%}
+    cast(bit_xor(hash({{ varargs | join(', ') }})) as varchar)
+{%- endmacro %}

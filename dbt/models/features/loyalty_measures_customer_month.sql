@@ -1,3 +1,16 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_unless_unchanged('loyalty_measures_customer_month') }}",
+    post_hook="{{ mark_known('loyalty_measures_customer_month') }}",
+) }}
+
+{% if is_known_unchanged('loyalty_measures_customer_month') %}
+select *
+from {{ this }}
+where 1 = 0
+{% else %}
 with
 
 features as (
@@ -148,3 +161,4 @@ left join matured on runs.person_id = matured.person_id and runs.month_start_on 
 left join launch_counts on runs.month_start_on = launch_counts.month_start_on
 left join taken_counts on runs.person_id = taken_counts.person_id and runs.month_start_on = taken_counts.month_start_on
 window year as (partition by runs.person_id order by runs.month_start_on rows between 11 preceding and current row)
+{% endif %}

@@ -1,3 +1,16 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_unless_unchanged('mining_features_customer_month') }}",
+    post_hook="{{ mark_known('mining_features_customer_month') }}",
+) }}
+
+{% if is_known_unchanged('mining_features_customer_month') %}
+select *
+from {{ this }}
+where 1 = 0
+{% else %}
 select
     person_id,
     month_start_on,
@@ -107,3 +120,4 @@ select
     gender,
     region
 from {{ ref('int_person_month_known') }}
+{% endif %}

@@ -1,3 +1,16 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_unless_unchanged('int_account_month_known') }}",
+    post_hook="{{ mark_known('int_account_month_known') }}",
+) }}
+
+{% if is_known_unchanged('int_account_month_known') %}
+select *
+from {{ this }}
+where 1 = 0
+{% else %}
 with
 
 months as (
@@ -159,3 +172,4 @@ select
     ) }} as decimal(18, 2)) as average_base
 from cumulated
 where person_id is not null
+{% endif %}

@@ -1,3 +1,16 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_unless_unchanged('int_account_month_version') }}",
+    post_hook="{{ mark_known('int_account_month_version') }}",
+) }}
+
+{% if is_known_unchanged('int_account_month_version') %}
+select *
+from {{ this }}
+where 1 = 0
+{% else %}
 with
 
 months as (
@@ -138,3 +151,4 @@ left join {{ ref('int_customer_person') }} as persons
     on
         owned.owner_source_system = persons.source_system
         and owned.owner_id = persons.source_customer_id
+{% endif %}

@@ -1,4 +1,17 @@
 -- sqlfluff:exclude_rules:LT02
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_unless_unchanged('int_person_month_flow') }}",
+    post_hook="{{ mark_known('int_person_month_flow') }}",
+) }}
+
+{% if is_known_unchanged('int_person_month_flow') %}
+select *
+from {{ this }}
+where 1 = 0
+{% else %}
 {% set channels = ['counter', 'atm', 'mobile', 'web', 'phone', 'pos', 'rm'] %}
 with
 
@@ -69,3 +82,4 @@ select
     {{ distinct_small('age_months', 'age_months >= 1 and salary_count > 0') }} as salary_months_before
 from seen
 group by person_id, month_start_on
+{% endif %}

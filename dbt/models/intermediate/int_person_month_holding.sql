@@ -1,3 +1,16 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_unless_unchanged('int_person_month_holding') }}",
+    post_hook="{{ mark_known('int_person_month_holding') }}",
+) }}
+
+{% if is_known_unchanged('int_person_month_holding') %}
+select *
+from {{ this }}
+where 1 = 0
+{% else %}
 with
 
 products as (
@@ -156,3 +169,4 @@ left join category_counts
     on
         holdings.person_id = category_counts.person_id
         and holdings.month_start_on = category_counts.month_start_on
+{% endif %}
