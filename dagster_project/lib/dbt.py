@@ -183,9 +183,7 @@ def invoke(
     if outcome.exception is not None:
         raise DbtError(f"dbt {' '.join(arguments)}: {outcome.exception}") from outcome.exception
     # What runs before the nodes is none of them.
-    results = [
-        result for result in getattr(outcome.result, "results", []) if result.node.resource_type != "operation"
-    ]
+    results = [result for result in getattr(outcome.result, "results", []) if result.node.resource_type != "operation"]
     if not outcome.success and not results:
         raise DbtError(f"dbt {' '.join(arguments)} failed; see its messages above")
     return [

@@ -1,8 +1,8 @@
 """Deliveries by the month, by the day, or in any order and grouping end as the tables that one full build makes.
 
-A bank of 1,000 customers with late rows, corrections, deletions and repeats: 24 months of daily deliveries behind a first
-month. What lasts between two builds are the raw tables and the incremental models, so only these, and what they are made
-from, are made after each step; everything else is made whole each time, here once at the end.
+A bank of 1,000 customers with late rows, corrections, deletions and repeats: 24 months of daily deliveries behind a
+first month. What lasts between two builds are the raw tables and the incremental models, so only these, and what they
+are made from, are made after each step; everything else is made whole each time, here once at the end.
 """
 
 from __future__ import annotations

@@ -29,17 +29,18 @@ days as (
     where postings.booked_on <= {{ as_of() }}
     group by postings.account_id, postings.booked_on
 )
-{%- if state is not none %},
+{%- if state is not none %}
+    ,
 
--- what the days before the first touched one add up to
-before as (
-    select
-        kept.account_id,
-        sum(kept.net_amount) as cumulated_amount
-    from {{ this }} as kept
-    inner join touched on kept.account_id = touched.account_id
-    group by kept.account_id
-)
+    -- what the days before the first touched one add up to
+    before as (  -- noqa: ST03
+        select
+            kept.account_id,
+            sum(kept.net_amount) as cumulated_amount
+        from {{ this }} as kept
+        inner join touched on kept.account_id = touched.account_id
+        group by kept.account_id
+    )
 {%- endif %}
 
 select
@@ -52,9 +53,9 @@ select
     days.customer_initiated_count,
     sum(days.net_amount) over (partition by days.account_id order by days.booked_on rows unbounded preceding)
     {%- if state is not none %}
-    + coalesce(before.cumulated_amount, 0)
+        + coalesce(before.cumulated_amount, 0)
     {%- endif %} as cumulated_amount
 from days
 {%- if state is not none %}
-left join before on days.account_id = before.account_id
+    left join before on days.account_id = before.account_id  -- noqa: ST11
 {%- endif %}

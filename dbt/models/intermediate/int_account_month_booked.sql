@@ -18,42 +18,75 @@ select
     versions.gone_month_on,
     sum(versions.amount) as net_amount,
     sum(
-        versions.amount * ({{ days_between('greatest(versions.booked_on, versions.seen_month_on)', 'last_day(versions.seen_month_on)') }} + 1)
+        versions.amount
+        * ({{ days_between('greatest(versions.booked_on, versions.seen_month_on)', 'last_day(versions.seen_month_on)') }} + 1)
     ) as balance_days_amount,
     max(versions.booked_on) filter (where versions.initiated_by = 'customer') as last_customer_on,
     count(*) filter (where versions.amount_base is null) as foreign_count,
-    sum(versions.amount_base) filter (where versions.amount > 0 and coalesce(versions.counterparty_kind <> 'own', true)) as inflow,
-    -sum(versions.amount_base) filter (where versions.amount < 0 and coalesce(versions.counterparty_kind <> 'own', true)) as outflow,
+    sum(versions.amount_base) filter (
+        where versions.amount > 0 and coalesce(versions.counterparty_kind <> 'own', true)
+    ) as inflow,
+    -sum(versions.amount_base) filter (
+        where versions.amount < 0 and coalesce(versions.counterparty_kind <> 'own', true)
+    ) as outflow,
     -sum(versions.amount_base) filter (
         where
         versions.amount < 0
         and (
             versions.counterparty_kind in ('wallet', 'money_fund')
-            or (versions.kind = 'transfer' and versions.counterparty_bank is not null and versions.counterparty_kind not in ('own', 'household'))
+            or (
+                versions.kind = 'transfer'
+                and versions.counterparty_bank is not null
+                and versions.counterparty_kind not in ('own', 'household')
+            )
         )
     ) as external_outflow,
     -sum(versions.amount_base) filter (
-        where versions.amount < 0 and versions.kind = 'transfer' and versions.counterparty_bank is not null and versions.counterparty_kind = 'bank'
+        where
+        versions.amount < 0
+        and versions.kind = 'transfer'
+        and versions.counterparty_bank is not null
+        and versions.counterparty_kind = 'bank'
     ) as other_bank_outflow,
     -min(versions.amount_base) filter (
-        where versions.amount < 0 and versions.kind = 'transfer' and versions.counterparty_bank is not null and versions.counterparty_kind = 'bank'
+        where
+        versions.amount < 0
+        and versions.kind = 'transfer'
+        and versions.counterparty_bank is not null
+        and versions.counterparty_kind = 'bank'
     ) as largest_other_bank_outflow,
-    -sum(versions.amount_base) filter (where versions.amount < 0 and versions.counterparty_kind = 'wallet') as wallet_outflow,
-    -sum(versions.amount_base) filter (where versions.amount < 0 and versions.counterparty_kind = 'money_fund') as money_fund_outflow,
+    -sum(versions.amount_base) filter (
+        where versions.amount < 0 and versions.counterparty_kind = 'wallet'
+    ) as wallet_outflow,
+    -sum(versions.amount_base) filter (
+        where versions.amount < 0 and versions.counterparty_kind = 'money_fund'
+    ) as money_fund_outflow,
     sum(versions.amount_base) filter (where versions.amount > 0 and versions.kind = 'wealth_redeem') as wealth_redeemed,
     sum(versions.amount_base) filter (
-        where versions.amount > 0 and versions.kind in ('salary', 'pension') and coalesce(versions.counterparty_kind <> 'own', true)
+        where
+        versions.amount > 0
+        and versions.kind in ('salary', 'pension')
+        and coalesce(versions.counterparty_kind <> 'own', true)
     ) as income,
     -sum(versions.amount_base) filter (
-        where versions.amount < 0 and versions.kind in ('purchase', 'payment') and coalesce(versions.counterparty_kind <> 'own', true)
+        where
+        versions.amount < 0
+        and versions.kind in ('purchase', 'payment')
+        and coalesce(versions.counterparty_kind <> 'own', true)
     ) as spending,
     -sum(versions.amount_base) filter (
         where versions.amount < 0 and versions.kind = 'withdrawal' and coalesce(versions.counterparty_kind <> 'own', true)
     ) as cash_withdrawn,
     sum(versions.amount_base) filter (
-        where versions.amount > 0 and versions.kind = 'transfer' and versions.counterparty_bank is not null and versions.counterparty_kind = 'bank'
+        where
+        versions.amount > 0
+        and versions.kind = 'transfer'
+        and versions.counterparty_bank is not null
+        and versions.counterparty_kind = 'bank'
     ) as other_bank_inflow,
-    -sum(versions.amount_base) filter (where versions.amount < 0 and versions.kind = 'fee' and coalesce(versions.counterparty_kind <> 'own', true)) as fees,
+    -sum(versions.amount_base) filter (
+        where versions.amount < 0 and versions.kind = 'fee' and coalesce(versions.counterparty_kind <> 'own', true)
+    ) as fees,
     {%- for channel in channels %}
     count(*) filter (where versions.initiated_by = 'customer' and versions.channel = '{{ channel }}') as {{ channel }}_uses,
     {%- endfor %}

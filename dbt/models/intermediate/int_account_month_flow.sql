@@ -36,10 +36,10 @@ described as (
     from {{ ref('fct_transaction') }} as postings
     left join reversed on postings.transaction_id = reversed.transaction_id
     {%- if state is not none %}
-    inner join touched
-        on
-            postings.account_id = touched.account_id
-            and {{ month_start('postings.booked_on') }} = touched.since_on
+        inner join touched
+            on
+                postings.account_id = touched.account_id
+                and {{ month_start('postings.booked_on') }} = touched.since_on
     {%- endif %}
     where postings.booked_on <= {{ as_of() }}
 ),

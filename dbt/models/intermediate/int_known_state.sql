@@ -1,6 +1,6 @@
 {{ config(schema='bookkeeping') }}
 {#
-    Every delivered table and every seed counts, whether or not the months are made from it today: a table that is forgotten here would leave them stale.
+    Every delivered table and every seed counts, whether or not the months are made from it today: one that is forgotten would leave them stale.
 #}
 {% set seeds = [
     'age_bands',
@@ -36,13 +36,17 @@ records as (
     cross join months
     where versions.known_from <= months.last_month_end_on
     {%- for naming in ['stg_accounts', 'stg_account_holders', 'stg_complaints', 'stg_relationship_assignments'] %}
-    union
-    select
-        {% if naming == 'stg_accounts' %}coalesce(versions.customer_source_system, versions.source_system){% else %}versions.customer_source_system{% endif %} as source_system,
-        versions.source_customer_id
-    from {{ ref(naming) }} as versions
-    cross join months
-    where versions.known_from <= months.last_month_end_on
+        union
+        select
+            {% if naming == 'stg_accounts' -%}
+                coalesce(versions.customer_source_system, versions.source_system)
+            {%- else -%}
+                versions.customer_source_system
+            {%- endif %} as source_system,
+            versions.source_customer_id
+        from {{ ref(naming) }} as versions
+        cross join months
+        where versions.known_from <= months.last_month_end_on
     {%- endfor %}
 ),
 
@@ -57,15 +61,15 @@ parts as (
             persons.source_system = records.source_system
             and persons.source_customer_id = records.source_customer_id
     {%- for seed in seeds %}
-    union all
-    select
-        'settings.{{ seed }}' as part,
-        count(*) as row_count,
-        {{ hash_of_rows('seed') }} as content
-    from {{ ref(seed) }} as seed
+        union all
+        select
+            'settings.{{ seed }}' as part,
+            count(*) as row_count,
+            {{ hash_of_rows('seed') }} as content
+        from {{ ref(seed) }} as seed  -- noqa: AL05
     {%- endfor %}
     {%- if execute %}
-    {%- for table in graph.sources.values() | selectattr('source_name', 'equalto', 'raw') if 'batch' in table.columns %}
+        {%- for table in graph.sources.values() | selectattr('source_name', 'equalto', 'raw') if 'batch' in table.columns %}
     union all
     select
         'raw.{{ table.name }}' as part,

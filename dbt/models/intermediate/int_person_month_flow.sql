@@ -1,16 +1,8 @@
 -- sqlfluff:exclude_rules:LT02
-{{ config(
-    materialized='incremental',
-    incremental_strategy='append',
-    on_schema_change='fail',
-    pre_hook="{{ forget_unless_unchanged('int_person_month_flow') }}",
-    post_hook="{{ mark_known('int_person_month_flow') }}",
-) }}
-
-{% if is_known_unchanged('int_person_month_flow') %}
-select *
-from {{ this }}
-where 1 = 0
+{{ config(materialized='incremental', incremental_strategy='append', on_schema_change='fail',
+    pre_hook="{{ forget_unless_unchanged(this.identifier) }}", post_hook="{{ mark_known(this.identifier) }}") }}
+{% if is_known_unchanged(this.identifier) %}
+    select * from {{ this }} where 1 = 0  -- noqa: AM04,LT14
 {% else %}
 {% set channels = ['counter', 'atm', 'mobile', 'web', 'phone', 'pos', 'rm'] %}
 with

@@ -18,6 +18,6 @@ versions as (
     {% endif %}
 )
 
-select *
+select *  -- noqa: AM04
 from versions
 where not is_current
