@@ -135,6 +135,56 @@ def test_the_calendar_has_as_many_workdays_as_the_law_leaves():
         assert weekdays - worked == (13 if year >= 2025 else 11) + (2 if year == 2020 else 0), year
 
 
+#: What the notices for five years say, days off as (first, last) and weekends worked, read from their texts as published
+#: (zh.wikisource.org, beijing.gov.cn, Xinhua); the seed names the number of each.
+NOTICES = {
+    2022: (
+        "1-1 1-3, 1-31 2-6, 4-3 4-5, 4-30 5-4, 6-3 6-5, 9-10 9-12, 10-1 10-7",
+        "1-29 1-30 4-2 4-24 5-7 10-8 10-9",
+    ),
+    2023: (
+        "2022-12-31 1-2, 1-21 1-27, 4-5 4-5, 4-29 5-3, 6-22 6-24, 9-29 10-6",
+        "1-28 1-29 4-23 5-6 6-25 10-7 10-8",
+    ),
+    2024: (
+        "1-1 1-1, 2-10 2-17, 4-4 4-6, 5-1 5-5, 6-10 6-10, 9-15 9-17, 10-1 10-7",
+        "2-4 2-18 4-7 4-28 5-11 9-14 9-29 10-12",
+    ),
+    2025: (
+        "1-1 1-1, 1-28 2-4, 4-4 4-6, 5-1 5-5, 5-31 6-2, 10-1 10-8",
+        "1-26 2-8 4-27 9-28 10-11",
+    ),
+    2026: (
+        "1-1 1-3, 2-15 2-23, 4-4 4-6, 5-1 5-5, 6-19 6-21, 9-25 9-27, 10-1 10-7",
+        "1-4 2-14 2-28 5-9 9-20 10-10",
+    ),
+}
+
+
+@pytest.mark.parametrize("year", NOTICES)
+def test_the_calendar_of_a_year_is_what_its_notice_says(year):
+    def day(text: str) -> date:
+        parts = [int(part) for part in text.split("-")]
+        return date(*parts) if len(parts) == 3 else date(year, *parts)
+
+    off, worked = NOTICES[year]
+    spans = [tuple(map(day, span.split())) for span in off.split(", ")]
+    expected = {
+        **{
+            date.fromordinal(number): "false"
+            for first, last in spans
+            for number in range(first.toordinal(), last.toordinal() + 1)
+        },
+        **{day(text): "true" for text in worked.split()},
+    }
+    found = {
+        date.fromisoformat(row["date_on"]): row["is_workday"]
+        for row in _seed("bank_holidays")
+        if row["notice_year"] == str(year)
+    }
+    assert found == expected
+
+
 def test_sql_that_would_not_travel_stays_in_the_dialect_folder():
     refused = re.compile(
         r"generate_series|unnest\s*\(|arg_max|arg_min|strftime|strptime|\bexclude\b|asof join|list_|struct_|::|by name",
