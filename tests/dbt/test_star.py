@@ -61,7 +61,7 @@ def test_the_worked_cases_hold(star):
     assert outcome.success, [(node.node.name, node.message) for node in outcome.result.results]
     outcome = star.dbt_command("test", AS_OF, "--select", "test_type:unit")
     assert outcome.success, [(node.node.name, node.message) for node in outcome.result.results]
-    assert len(outcome.result.results) == 30
+    assert len(outcome.result.results) == 31
 
 
 def test_near_universal_items_are_left_out_of_baskets_and_counted(star):
