@@ -11,8 +11,11 @@ import yaml
 from star_bank import PROJECT
 
 from warehouse.contract import load_contract
+from warehouse.release import PUBLIC_SCHEMAS as RELEASED_SCHEMAS
 from warehouse.release import PUBLIC_TYPES
 
+LONGEST_MODEL = 160
+"""Lines: what is longer does several things and is split into models of their own."""
 PUBLIC_SCHEMAS = {"core", "customer", "features", "mining", "meta", "quality"}
 
 
@@ -44,6 +47,23 @@ def test_every_public_model_has_an_enforced_contract_with_every_column_in_both_l
         for column in model.columns.values()
         if not _is_bilingual(column.description)
     ] == []
+
+
+def test_every_published_model_is_tested_for_what_tells_its_rows_apart(dbt, public_models):
+    unique = {
+        node.attached_node
+        for node in dbt.manifest.nodes.values()
+        if getattr(node, "test_metadata", None) and node.test_metadata.kwargs.get("unique")
+    }
+    published = [model for model in public_models if model.schema in RELEASED_SCHEMAS or model.schema == "features"]
+    assert len(published) > 60
+    assert [model.name for model in published if model.unique_id not in unique] == []
+
+
+def test_every_model_has_its_description_beside_it_and_can_be_read_in_one_go(models):
+    paths = [PROJECT / model.original_file_path for model in models]
+    assert [path.name for path in paths if not path.with_suffix(".yml").is_file()] == []
+    assert [path.name for path in paths if len(path.read_text().splitlines()) > LONGEST_MODEL] == []
 
 
 def test_every_measure_of_a_fact_says_whether_it_adds_up(public_models):
