@@ -10,8 +10,8 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 from dagster_dbt.asset_utils import get_asset_check_key_for_test, get_subset_selection_for_context
 
 from dagster_project.defs.resources import Installation
-from dagster_project.lib import dbt
-from dagster_project.lib.build import OWNERS, current_build, record_checks, row_counts
+from dagster_project.lib import dbt, lag
+from dagster_project.lib.build import OWNERS, current_build, reading, record_checks, row_counts
 
 PROGRESS_SECONDS = 5
 """How often a pass says how far it is."""
@@ -111,6 +111,9 @@ def _run(
         metadata: dict[str, Any] = {"seconds": round(result.seconds, 3)}
         if (key.path[0], key.path[1]) in counts:
             metadata["dagster/row_count"] = counts[key.path[0], key.path[1]]
+        if tuple(key.path) == lag.TABLE:
+            with reading(build, bank) as connection:
+                metadata |= lag.lag_metadata(connection)
         yield dg.MaterializeResult(asset_key=key, metadata=metadata)
     for result in results:
         if result.resource_type == "test" and result.status != "skipped":

@@ -122,9 +122,10 @@ class Warehouse:
                 """
             )
 
-    def dbt_command(self, command: str, as_of: str, *arguments: str) -> Any:
+    def dbt_command(self, command: str | list[str], as_of: str, *arguments: str) -> Any:
         settings = {"as_of": as_of, "base_currency": "CZK", "time_zone": "Europe/Prague"}
-        return self.dbt.invoke([command, "--vars", json.dumps(settings), *arguments], self.file)
+        words = [command] if isinstance(command, str) else command
+        return self.dbt.invoke([*words, "--vars", json.dumps(settings), *arguments], self.file)
 
     def build(self, as_of: str, *arguments: str) -> None:
         """Seeds and models of the first pass, without tests."""

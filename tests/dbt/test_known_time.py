@@ -127,6 +127,7 @@ def _further_deliveries() -> list[Delivery]:
         "customer_source_system": "core", "source_customer_id": "1", "related_source_system": "core",
         "related_customer_id": "2", "kind": "spouse", "valid_from": date(2020, 1, 1),
     }  # fmt: skip
+    stated = {"source_system": "crm", "customer_source_system": "core", "as_of": date(2024, 1, 31), "aum": 500}
     return [
         ("products", [{"product_code": "LOAN", "category": "loan_consumer", "side": "asset"}], known, "upsert"),
         (
@@ -173,6 +174,11 @@ def _further_deliveries() -> list[Delivery]:
             "upsert",
         ),
         ("campaign_contacts", [{**target, "source_customer_id": "2"}], third, "delete"),
+        # what the CRM states of the first customer is corrected, of the second taken back, and one statement comes late
+        ("crm_stated_assets", [{**stated, "source_customer_id": customer} for customer in "12"], start, "upsert"),
+        ("crm_stated_assets", [{**stated, "source_customer_id": "1", "aum": 1}], second, "upsert"),
+        ("crm_stated_assets", [{**stated, "source_customer_id": "2"}], third, "delete"),
+        ("crm_stated_assets", [{**stated, "source_customer_id": "1", "as_of": date(2024, 1, 15)}], third, "upsert"),
         ("customer_relationships", [marriage], start, "upsert"),
         ("customer_relationships", [{**marriage, "valid_to": date(2024, 2, 1)}], second, "upsert"),
         (
@@ -244,6 +250,21 @@ def test_a_build_as_of_an_old_date_equals_what_was_released_that_day(full, relea
     moved = new_warehouse(copy_of=full.file)
     moved.build("2024-02-01")
     _assert_equal(moved.tables(), released[date(2024, 2, 1)])
+
+
+def test_the_gap_between_the_crm_and_core_follows_what_was_known_each_day(released):
+    mid, end = date(2024, 1, 15), date(2024, 1, 31)
+    found = {
+        day: [(row[0], row[1], row[4]) for row in tables["customer.customer_asset_gap"]]
+        for day, tables in released.items()
+    }
+    both = [("person of 1", end, 500), ("person of 2", end, 500)]
+    assert found == {
+        DAYS[0]: both,
+        DAYS[1]: both,
+        DAYS[2]: [("person of 1", end, 1), both[1]],
+        DAYS[3]: [("person of 1", mid, 500), ("person of 1", end, 1)],
+    }
 
 
 def test_an_orphan_is_counted_and_healed_when_its_account_arrives(released):

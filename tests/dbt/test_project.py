@@ -11,8 +11,11 @@ import yaml
 from star_bank import PROJECT
 
 from warehouse.contract import load_contract
+from warehouse.release import PUBLIC_SCHEMAS as RELEASED_SCHEMAS
 from warehouse.release import PUBLIC_TYPES
 
+LONGEST_MODEL = 160
+"""Lines: what is longer does several things and is split into models of their own."""
 PUBLIC_SCHEMAS = {"core", "customer", "features", "mining", "meta", "quality"}
 
 
@@ -44,6 +47,32 @@ def test_every_public_model_has_an_enforced_contract_with_every_column_in_both_l
         for column in model.columns.values()
         if not _is_bilingual(column.description)
     ] == []
+
+
+def test_every_published_model_is_tested_for_what_tells_its_rows_apart(dbt, public_models):
+    unique = {
+        node.attached_node
+        for node in dbt.manifest.nodes.values()
+        if getattr(node, "test_metadata", None) and node.test_metadata.kwargs.get("unique")
+    }
+    published = [model for model in public_models if model.schema in RELEASED_SCHEMAS or model.schema == "features"]
+    assert len(published) > 60
+    assert [model.name for model in published if model.unique_id not in unique] == []
+
+
+def test_every_model_has_its_description_beside_it_and_can_be_read_in_one_go(models):
+    paths = [PROJECT / model.original_file_path for model in models]
+    assert [path.name for path in paths if not path.with_suffix(".yml").is_file()] == []
+    assert [path.name for path in paths if len(path.read_text().splitlines()) > LONGEST_MODEL] == []
+
+
+def test_what_lets_months_stand_names_every_seed_and_every_delivered_table(dbt, new_warehouse):
+    """A table that is forgotten in `int_known_state` would leave months stale."""
+    outcome = new_warehouse().dbt_command("compile", "2024-03-31", "--select", "int_known_state")
+    (node,) = outcome.result.results
+    named = set(re.findall(r"'(?:settings|raw)\.(\w+)' as part", node.node.compiled_code))
+    seeds = {node.name for node in dbt.manifest.nodes.values() if node.resource_type == "seed"}
+    assert named == seeds | set(load_contract().tables)
 
 
 def test_every_measure_of_a_fact_says_whether_it_adds_up(public_models):
@@ -133,6 +162,56 @@ def test_the_calendar_has_as_many_workdays_as_the_law_leaves():
         weekdays = sum(day.weekday() < 5 for day in calendar)
         worked = sum(days[day]["is_workday"] == "true" if day in days else day.weekday() < 5 for day in calendar)
         assert weekdays - worked == (13 if year >= 2025 else 11) + (2 if year == 2020 else 0), year
+
+
+#: What the notices for five years say, days off as (first, last) and weekends worked, read from their texts as published
+#: (zh.wikisource.org, beijing.gov.cn, Xinhua); the seed names the number of each.
+NOTICES = {
+    2022: (
+        "1-1 1-3, 1-31 2-6, 4-3 4-5, 4-30 5-4, 6-3 6-5, 9-10 9-12, 10-1 10-7",
+        "1-29 1-30 4-2 4-24 5-7 10-8 10-9",
+    ),
+    2023: (
+        "2022-12-31 1-2, 1-21 1-27, 4-5 4-5, 4-29 5-3, 6-22 6-24, 9-29 10-6",
+        "1-28 1-29 4-23 5-6 6-25 10-7 10-8",
+    ),
+    2024: (
+        "1-1 1-1, 2-10 2-17, 4-4 4-6, 5-1 5-5, 6-10 6-10, 9-15 9-17, 10-1 10-7",
+        "2-4 2-18 4-7 4-28 5-11 9-14 9-29 10-12",
+    ),
+    2025: (
+        "1-1 1-1, 1-28 2-4, 4-4 4-6, 5-1 5-5, 5-31 6-2, 10-1 10-8",
+        "1-26 2-8 4-27 9-28 10-11",
+    ),
+    2026: (
+        "1-1 1-3, 2-15 2-23, 4-4 4-6, 5-1 5-5, 6-19 6-21, 9-25 9-27, 10-1 10-7",
+        "1-4 2-14 2-28 5-9 9-20 10-10",
+    ),
+}
+
+
+@pytest.mark.parametrize("year", NOTICES)
+def test_the_calendar_of_a_year_is_what_its_notice_says(year):
+    def day(text: str) -> date:
+        parts = [int(part) for part in text.split("-")]
+        return date(*parts) if len(parts) == 3 else date(year, *parts)
+
+    off, worked = NOTICES[year]
+    spans = [tuple(map(day, span.split())) for span in off.split(", ")]
+    expected = {
+        **{
+            date.fromordinal(number): "false"
+            for first, last in spans
+            for number in range(first.toordinal(), last.toordinal() + 1)
+        },
+        **{day(text): "true" for text in worked.split()},
+    }
+    found = {
+        date.fromisoformat(row["date_on"]): row["is_workday"]
+        for row in _seed("bank_holidays")
+        if row["notice_year"] == str(year)
+    }
+    assert found == expected
 
 
 def test_sql_that_would_not_travel_stays_in_the_dialect_folder():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime
 
 import pytest
 from star_bank import FIRST_PASS
+
+from warehouse.contract import load_contract
 
 AS_OF = "2024-03-10"
 
@@ -61,7 +64,33 @@ def test_the_worked_cases_hold(star):
     assert outcome.success, [(node.node.name, node.message) for node in outcome.result.results]
     outcome = star.dbt_command("test", AS_OF, "--select", "test_type:unit")
     assert outcome.success, [(node.node.name, node.message) for node in outcome.result.results]
-    assert len(outcome.result.results) == 31
+    assert len(outcome.result.results) == 32
+
+
+def test_the_pages_of_dbt_are_made_with_every_table_and_its_meaning(star):
+    """`dbt docs generate` reads the built tables: what it shows of a column is what a BI tool sees as its comment."""
+    outcome = star.dbt_command("build", AS_OF, "--select", "tag:mined", "--exclude-resource-type", "unit_test")
+    assert outcome.success, [(node.node.name, node.message) for node in outcome.result.results]
+    outcome = star.dbt_command(["docs", "generate"], AS_OF)
+    assert outcome.success, outcome.exception
+    target = star.dbt.folder / "target"
+    assert "dbt Docs" in (target / "index.html").read_text()
+    catalog = json.loads((target / "catalog.json").read_text())
+    assert not catalog["errors"]
+    models = [
+        node
+        for node in star.dbt.manifest.nodes.values()
+        if node.resource_type == "model" and node.config.contract.enforced
+    ]
+    assert len(models) > 70
+    for model in models:
+        shown = catalog["nodes"][model.unique_id]["columns"]
+        assert {name: column["comment"] for name, column in shown.items()} == {
+            name: column.description for name, column in model.columns.items()
+        }, model.name
+    staged = [node for node in catalog["nodes"] if ".stg_" in node]
+    raw = [node for node in catalog["sources"] if ".raw." in node]
+    assert (len(staged), len(raw)) == (len(load_contract().tables), len(load_contract().tables) + 2)
 
 
 def test_near_universal_items_are_left_out_of_baskets_and_counted(star):

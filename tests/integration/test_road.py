@@ -285,6 +285,7 @@ def test_what_berka_has_no_source_for_is_empty_and_says_so(berka_home):
         "core.fct_payment_due": "payment_schedule",
         "core.fct_product_nav": "product_nav",
         "core.fct_survey_response": "survey_responses",
+        "customer.customer_asset_gap": "crm_stated_assets",
     }
     assert {table: reasons[table] for table in lacking} == {
         table: f"no row of {source} is known" for table, source in lacking.items()

@@ -341,6 +341,7 @@ def test_a_table_without_rows_says_why(rows):
     assert rows("select subject, detail_en from meta.quality where rule = 'table_without_rows' order by all") == [
         ("core.dim_customer_group", "no row of customer_relationships is known"),
         ("core.merged_customer", "no row of person_merges is known"),
+        ("customer.customer_asset_gap", "no row of crm_stated_assets is known"),
     ]
 
 

@@ -61,7 +61,7 @@ def test_tables_of_a_customer_carry_the_record_id():
     }
     assert carrying == {
         "customers", "accounts", "account_holders", "complaints", "relationship_assignments", "contacts",
-        "survey_responses", "campaign_contacts", "customer_relationships",
+        "survey_responses", "campaign_contacts", "customer_relationships", "crm_stated_assets",
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@
     ('stg_survey_responses', 'customer_source_system', 'source_customer_id'),
     ('stg_campaign_contacts', 'customer_source_system', 'source_customer_id'),
     ('stg_relationship_assignments', 'customer_source_system', 'source_customer_id'),
+    ('stg_crm_stated_assets', 'customer_source_system', 'source_customer_id'),
     ('stg_customer_relationships', 'customer_source_system', 'source_customer_id'),
     ('stg_customer_relationships', 'related_source_system', 'related_customer_id'),
 ] %}

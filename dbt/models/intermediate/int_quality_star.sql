@@ -6,6 +6,7 @@
     ('person_in_both_groups_of_campaign', 'in_both_groups', 'targets'),
     ('flow_unclassified', 'unclassified', 'flows'),
     ('day_without_bank_calendar', 'without_calendar', 'days'),
+    ('crm_assets_differ_from_core', 'differing', 'gaps'),
 ] %}
 
 with
@@ -30,6 +31,8 @@ events as (
         select person_id from {{ ref('fct_survey_response') }}
         union all
         select person_id from {{ ref('fct_campaign_contact') }}
+        union all
+        select person_id from {{ ref('customer_asset_gap') }}
     ) as named
     inner join {{ ref('dim_customer') }} as customers on named.person_id = customers.person_id and customers.is_current
 ),
@@ -69,6 +72,13 @@ days as (
         count(*) filter (where is_workday is null) as without_calendar
     from {{ ref('dim_date') }}
     where is_known
+),
+
+gaps as (
+    select
+        count(aum_core_base) as checked_count,
+        count(*) filter (where is_above_tolerance) as differing
+    from {{ ref('customer_asset_gap') }}
 ),
 
 counts as (

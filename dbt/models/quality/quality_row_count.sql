@@ -22,6 +22,7 @@
     'ftp_curve': 'stg_ftp_curve',
     'cost_rates': 'stg_cost_rates',
     'gl_balances': 'stg_gl_balances',
+    'crm_stated_assets': 'stg_crm_stated_assets',
 } %}
 
 with

@@ -6,7 +6,7 @@
 #}
 {%- set business_times = {
     'account_holders': 'updated_at', 'accounts': 'updated_at', 'balances': 'balance_on', 'campaign_contacts': 'updated_at', 'campaigns': 'updated_at',
-    'complaints': 'updated_at', 'contacts': 'updated_at', 'cost_rates': 'valid_from', 'customer_relationships': 'updated_at', 'customers': 'updated_at',
+    'complaints': 'updated_at', 'contacts': 'updated_at', 'cost_rates': 'valid_from', 'crm_stated_assets': 'as_of', 'customer_relationships': 'updated_at', 'customers': 'updated_at',
     'employees': 'updated_at',
     'ftp_curve': 'rate_on', 'fx_rates': 'rate_on', 'gl_balances': 'month', 'loan_status': 'as_of', 'market_rates': 'rate_on', 'payment_schedule': 'due_on',
     'product_nav': 'nav_on', 'products': 'updated_at', 'relationship_assignments': 'updated_at', 'survey_responses': 'updated_at', 'transactions': 'posted_at',
