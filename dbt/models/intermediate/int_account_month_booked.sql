@@ -103,3 +103,5 @@ inner join touched
         and versions.booked_month_on = touched.since_on
 {%- endif %}
 group by versions.account_id, versions.booked_month_on, versions.seen_month_on, versions.gone_month_on
+-- the rows of an account side by side: sums by person behind it then meet each person at one place, and spill a sixth
+order by versions.account_id, versions.booked_month_on
