@@ -110,7 +110,8 @@ def association_rules(
 
     Notes
     -----
-    Tested are all rules of all candidates of the search, frequent or not (those that were not count with p = 1):
+    Tested are all rules of all candidates of the search, frequent or not (those that were not count with p = 1), up to
+    the longest frequent itemset:
     an itemset that is frequent was *selected* for its count, so counting only the survivors would flatter them.
 
     Examples

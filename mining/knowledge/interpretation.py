@@ -137,7 +137,10 @@ STRATA_NAMES = {
 OUTCOMES = {
     None: ("It stood every test.", "通过全部检验。"),
     "chance": ("It was not put to further tests: it may be chance.", "因可能出于偶然，未作进一步检验。"),
-    "holdout": ("It was not found again on the baskets held out.", "在留出样本中未能重现。"),
+    "holdout": (
+        "A search without the baskets held out did not find it, or these did not confirm it.",
+        "不含留出样本的搜索未能发现它，或留出样本未能证实它。",
+    ),
     "simpson": ("Within the strata it turns round (Simpson's paradox).", "分层后方向反转（辛普森悖论）。"),
     "strata": ("Most of it is the make-up of the customers.", "主要由客户结构造成。"),
     "next_period": ("In the next period it went the other way.", "下一期方向相反。"),

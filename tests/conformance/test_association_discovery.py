@@ -159,3 +159,11 @@ def test_a_large_lift_and_a_single_month_are_written_as_people_write_them() -> N
     assert "On baskets held out: 1,234 times the average." in tests[0]
     assert "In the 1 month after an earlier date" in tests[0]
     assert "留出样本中为平均的1,234倍" in tests[1]
+
+
+def test_a_rule_that_the_search_apart_did_not_find_is_not_said_to_have_failed_on_the_baskets_held_out() -> None:
+    english, chinese = explain_tests(
+        TestEvidence(3.17, 1.42, 1.18, ["age_band"], "not_shown", float("nan"), "holdout", 6)
+    )
+    assert english.endswith("A search without the baskets held out did not find it, or these did not confirm it.")
+    assert chinese.endswith("不含留出样本的搜索未能发现它，或留出样本未能证实它。")
