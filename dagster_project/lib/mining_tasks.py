@@ -11,7 +11,7 @@ from mining.association.baskets import BasketError
 from mining.association.discovery import AssociationSettings
 from mining.association.task import ATTRIBUTES, BASKET_KINDS, STRATA, MiningTask
 from mining.association.verification import VerificationSettings
-from mining.knowledge.interpretation import Unit
+from mining.knowledge.interpretation import Unit, in_months
 from warehouse.errors import UserError
 from warehouse.yaml_file import Node, closest_names, read_yaml
 
@@ -128,7 +128,7 @@ def saying_where(task: MiningTask) -> Iterator[None]:
 
 def opening_lists(months: int) -> Unit:
     """What a basket of openings is called: who opened a product in the months may hold others longer."""
-    return Unit(f"lists of what a person opened in {months} months", f"份{months}个月新开清单")
+    return Unit(f"lists of what a person opened in {in_months(months)}", f"份{months}个月新开清单")
 
 
 def _settings(bounds: Node, name: str, *, unit: Unit, rate: dict[str, float]) -> AssociationSettings:

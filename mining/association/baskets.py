@@ -6,8 +6,9 @@ baskets come from (a holding at a date, openings in a window: the warehouse deci
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -190,7 +191,7 @@ def pack_baskets(
     >>> packed.unpack().item_counts().tolist()
     [500, 300]
     """
-    labels, _ = _sorted_items(list(items))
+    labels, _ = sorted_items(list(items))
     if labels != tuple(items) or len(set(labels)) < len(labels):
         raise BasketError("The items of packed baskets must be in ascending order, each once; order them in the query.")
     if not labels:
@@ -198,6 +199,8 @@ def pack_baskets(
     packed = np.asarray(words)
     if packed.dtype.kind not in "iu":
         raise BasketError(f"The words of packed baskets are {packed.dtype}; they must be integers of 64 bits.")
+    if packed.ndim not in (1, 2):
+        raise BasketError(f"The words of packed baskets have {packed.ndim} dimensions; they must have one or two.")
     packed = np.ascontiguousarray(packed.astype(np.uint64, copy=False).reshape(len(packed), -1))
     needed = -(-len(labels) // 64)
     if not len(packed) or packed.shape[1] != needed:
@@ -269,7 +272,7 @@ def as_read(baskets: BasketInput, *, basket_count: int | None = None) -> Baskets
 
 def _basket_count(given: int, basket_count: int | None) -> int:
     """Return the number of all baskets, or say why it cannot be that."""
-    count = given if basket_count is None else int(basket_count)
+    count = given if basket_count is None else whole_number("basket_count", basket_count, "baskets")
     if count < given:
         raise BasketError(
             f"basket_count is {count:,}, but {given:,} baskets were given; "
@@ -278,6 +281,14 @@ def _basket_count(given: int, basket_count: int | None) -> int:
     if count > LARGEST_BASKET_COUNT:
         raise BasketError(f"{count:,} baskets are too many; the limit is {LARGEST_BASKET_COUNT:,}.")
     return count
+
+
+def whole_number(name: str, value: float, unit: str) -> int:
+    """Return a setting that must be a whole number of 1 or more, or say so."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not (value >= 1 and float(value).is_integer()):
+        raise BasketError(f"{name} is {value!r}; it must be a whole number of {unit}, 1 or more.")
+    return int(value)
 
 
 def _is_long(frame: pd.DataFrame) -> bool:
@@ -312,9 +323,15 @@ def _read_long(frame: pd.DataFrame) -> Baskets:
             raise BasketError(
                 f"Row {row} of the baskets has no {name}; drop such rows, or name what is missing, before mining."
             )
-    basket_codes, basket_labels = pd.factorize(frame["basket"])
-    item_codes, item_labels = pd.factorize(frame["item"])
-    items, places = _sorted_items(list(item_labels))
+    try:
+        basket_codes, basket_labels = pd.factorize(frame["basket"])
+        item_codes, item_labels = pd.factorize(frame["item"])
+    except TypeError as error:
+        raise BasketError(
+            f"A basket or an item cannot be told apart from others ({error}); each row has one item of one basket, "
+            "such as text or a number (a column of lists: frame.explode('item'))."
+        ) from error
+    items, places = sorted_items(list(item_labels))
     row_count = len(basket_labels)
     members = sparse.coo_array(
         (np.ones(len(frame), dtype=np.int32), (basket_codes, places[item_codes])), shape=(row_count, len(items))
@@ -322,9 +339,9 @@ def _read_long(frame: pd.DataFrame) -> Baskets:
     members.sort_indices()
     if members.nnz < len(frame):
         first = int(np.flatnonzero(frame.duplicated(subset=["basket", "item"]).to_numpy())[0])
-        found = frame.iloc[first]
+        item, basket = (frame[name].iloc[[first]].tolist()[0] for name in ("item", "basket"))
         raise BasketError(
-            f"Row {first} of the baskets repeats item {found['item']!r} in basket {found['basket']!r} "
+            f"Row {first} of the baskets repeats item {item!r} in basket {basket!r} "
             f"({len(frame) - members.nnz:,} repeated rows in all); a basket holds an item once: remove duplicates."
         )
     weights = np.ones(row_count, dtype=np.int64)
@@ -333,9 +350,10 @@ def _read_long(frame: pd.DataFrame) -> Baskets:
         weights[basket_codes] = row_weights
         if (weights[basket_codes] != row_weights).any():
             row = int(np.flatnonzero(weights[basket_codes] != row_weights)[0])
+            basket = frame["basket"].iloc[[row]].tolist()[0]
             raise BasketError(
-                f"Row {row} gives basket {frame['basket'].iloc[row]!r} the weight {row_weights[row]}, another row of "
-                f"the same basket {weights[basket_codes[row]]}; all rows of a basket carry its one weight."
+                f"Row {row} gives basket {basket!r} the weight {row_weights[row]}, another row of the same basket "
+                f"{weights[basket_codes[row]]}; all rows of a basket carry its one weight."
             )
     return _checked(items, members.indptr, members.indices, weights)
 
@@ -347,9 +365,9 @@ def _read_boolean(frame: pd.DataFrame) -> Baskets | PackedBaskets:
     if len(set(labels)) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
         raise BasketError(f"The column {twice!r} occurs twice; each item has one column.")
-    items, places = _sorted_items(labels)
+    items, places = sorted_items(labels)
     weights = np.ones(len(frame), dtype=np.int64)
-    if all(isinstance(dtype, pd.SparseDtype) for dtype in frame.dtypes):
+    if all(isinstance(dtype, pd.SparseDtype) and dtype.fill_value == 0 for dtype in frame.dtypes):
         cells = frame.sparse.to_coo()  # type: ignore[attr-defined]
         _check_zero_one(cells.data, cells.row, cells.col, labels)
         held = cells.data.astype(bool)
@@ -390,12 +408,18 @@ def _check_zero_one(
 def _read_mapping(counts: Mapping[tuple[Hashable, ...], int]) -> Baskets:
     if not counts:
         raise BasketError("The mapping of baskets is empty; at least one basket is needed.")
+    for basket in counts:
+        if isinstance(basket, str | bytes) or not isinstance(basket, Collection):
+            raise BasketError(
+                f"The mapping has the key {basket!r}; a basket is a tuple of items, also one of a single item: "
+                f"({basket!r},)."
+            )
     widths = np.fromiter((len(basket) for basket in counts), dtype=np.int64, count=len(counts))
     flat = [item for basket in counts for item in basket]
     labels = list(dict.fromkeys(flat))
     if any(label is None or label is pd.NA or label != label for label in labels):  # noqa: PLR0124 (NaN)
         raise BasketError("A basket has a missing item; name what is missing, or drop it, before mining.")
-    items, places = _sorted_items(labels)
+    items, places = sorted_items(labels)
     code_of = {label: places[code] for code, label in enumerate(labels)}
     codes = np.fromiter((code_of[item] for item in flat), dtype=np.int32, count=len(flat))
     members = sparse.csr_array(
@@ -410,7 +434,7 @@ def _read_mapping(counts: Mapping[tuple[Hashable, ...], int]) -> Baskets:
     return _checked(items, members.indptr, members.indices, weights)
 
 
-def _sorted_items(labels: Sequence[Hashable]) -> tuple[tuple[Hashable, ...], npt.NDArray[np.int32]]:
+def sorted_items(labels: Sequence[Hashable]) -> tuple[tuple[Hashable, ...], npt.NDArray[np.int32]]:
     """Return the labels in order, and for each label as it came its place in that order."""
     try:
         order = sorted(range(len(labels)), key=lambda code: labels[code])  # type: ignore[arg-type,return-value]
@@ -433,7 +457,7 @@ def _positive_integers(values: npt.NDArray[Any], name: str) -> Integers:
         row = int(np.flatnonzero(~whole)[0])
         raise BasketError(
             f"Row {row} of the baskets has the {name} {values.tolist()[row]!r}; "
-            "it must be a whole number of baskets, 1 or more."
+            f"it must be a whole number of baskets, 1 to {LARGEST_BASKET_COUNT:,}."
         )
     return numbers.astype(np.int64)
 
@@ -478,7 +502,7 @@ def distinct_baskets(baskets: Baskets) -> Baskets:
     )
 
 
-def merge_baskets(parts: Iterable[Baskets]) -> Baskets:
+def merge_baskets(parts: Iterable[BasketInput]) -> Baskets:
     """Return the baskets of several parts as one: counts of equal baskets and numbers of baskets add up.
 
     A bank of millions of customers keeps the distinct baskets of each part of them; when customers change, only the
@@ -492,11 +516,11 @@ def merge_baskets(parts: Iterable[Baskets]) -> Baskets:
     >>> merged.weights.tolist(), merged.basket_count
     ([5, 1], 13)
     """
-    given = list(parts)
+    given = [read_baskets(part) for part in parts]
     if not given:
         raise BasketError("No parts of baskets were given; at least one is needed.")
     labels = list(dict.fromkeys(item for part in given for item in part.items))
-    items, places = _sorted_items(labels)
+    items, places = sorted_items(labels)
     place_of = {label: places[code] for code, label in enumerate(labels)}
     codes = [np.array([place_of[item] for item in part.items], dtype=np.int32)[part.codes] for part in given]
     widths = np.concatenate([part.widths for part in given])

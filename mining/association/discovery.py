@@ -124,7 +124,7 @@ class AssociationSettings:
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise BasketError(f"{name} is {value!r}; it must lie between 0 and 1.")
-        if self.universal_share <= 0.0:
+        if not self.universal_share > 0.0:
             raise BasketError(f"universal_share is {self.universal_share!r}; it must be above 0 (above 1: keep all).")
 
 

@@ -77,7 +77,7 @@ def read_holdings(frame: pd.DataFrame) -> Holdings:
     Raises
     ------
     BasketError
-        When a column is absent, or a person, an item or a first day is.
+        When a column is absent, or a person, an item or a first day is, or a day is none.
 
     Examples
     --------
@@ -97,23 +97,27 @@ def read_holdings(frame: pd.DataFrame) -> Holdings:
             raise BasketError(f"Row {row} of the holdings has no {name}; each interval needs one.")
     person, persons = pd.factorize(frame["person_id"], sort=True)
     item, items = pd.factorize(frame["item"], sort=True)
-    ends = _days(frame["held_to"])
+    ends = _days(frame, "held_to")
     ends[np.isnat(ends)] = np.datetime64("9999-12-31")
     return Holdings(
         persons=np.asarray(persons, dtype=object),
         items=tuple(map(str, items)),
         person=person.astype(np.int64),
         item=item.astype(np.int64),
-        held_from=_days(frame["held_from"]),
+        held_from=_days(frame, "held_from"),
         held_to=ends,
     )
 
 
-def _days(values: pd.Series) -> npt.NDArray[np.datetime64]:
+def _days(frame: pd.DataFrame, name: str) -> npt.NDArray[np.datetime64]:
     """Return days; of objects one by one, since pandas refuses years like 9999."""
+    values = frame[name]
     if values.dtype.kind == "M":
         return values.to_numpy().astype("datetime64[D]")
-    return np.array([None if pd.isna(value) else value for value in values], dtype="datetime64[D]")
+    try:
+        return np.array([None if pd.isna(value) else value for value in values], dtype="datetime64[D]")
+    except ValueError as error:
+        raise BasketError(f"Column {name} of the holdings: {error}; valid are days such as 2024-01-05.") from error
 
 
 def months_before(day: date, months: int) -> date:

@@ -6,13 +6,15 @@ Belongs here: the bounds of a mine, the compact table that rules are made from, 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
+from numbers import Real
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mining.association.baskets import BasketError, BasketInput, Baskets, PackedBaskets, as_read
+from mining.association.baskets import BasketError, BasketInput, Baskets, PackedBaskets, as_read, whole_number
 from mining.association.table import ItemsetTable, Lattice
 from mining.association.vertical import OutputBoundError, search
 
@@ -22,6 +24,10 @@ Kind = Literal["all", "closed", "maximal"]
 
 MAXIMUM_ITEMSETS = 1_000_000
 """Itemsets returned by default: about 0.5 GB as a frame. Beyond, the longest are left out and a warning says so."""
+
+
+LENGTH_CUT = "Itemsets of"
+"""How the message begins that says which lengths were left out."""
 
 
 class ItemsetsCutWarning(UserWarning):
@@ -56,20 +62,13 @@ def count_bound(basket_count: int, *, min_count: int | None = None, min_support:
         raise BasketError(f"Give exactly one of min_count and min_support; {given} was given.")
     if min_count is not None:
         return whole_number("min_count", min_count, "baskets")
-    if min_support is None or not 0.0 < min_support <= 1.0:
+    if not isinstance(min_support, Real) or not 0.0 < min_support <= 1.0:
         raise BasketError(f"min_support is {min_support!r}; it must be a share of the baskets, 0 < share <= 1.")
     share = float(min_support)
     bound = max(int(share * basket_count) - 1, 1)
     while bound / basket_count < share:
         bound += 1
     return bound
-
-
-def whole_number(name: str, value: float, unit: str) -> int:
-    """Return a setting that must be a whole number of 1 or more, or say so."""
-    if isinstance(value, bool) or not (value >= 1 and float(value).is_integer()):
-        raise BasketError(f"{name} is {value!r}; it must be a whole number of {unit}, 1 or more.")
-    return int(value)
 
 
 def frequent_itemsets(
@@ -98,7 +97,7 @@ def frequent_itemsets(
         All baskets, empty ones included; default: the baskets given.
     kind : str
         "all"; "closed": only itemsets that no larger one has the count of; "maximal": only itemsets that no larger
-        one is frequent with. Larger ones are sought up to `max_len`.
+        one is frequent with. Larger ones are sought up to `max_len`, and no further than `max_itemsets` allows.
     max_width : int, optional
         Baskets with more items than this are left out (and still counted in the denominator); none by default.
     max_itemsets : int
@@ -130,6 +129,9 @@ def frequent_itemsets(
     read = as_read(baskets, basket_count=basket_count)
     bound = count_bound(read.basket_count, min_count=min_count, min_support=min_support)
     table = find_itemsets(read, bound, max_len=max_len, max_width=max_width, max_itemsets=max_itemsets)
+    if kind != "all" and any(message.startswith(LENGTH_CUT) for message in table.cut):
+        unknown = f"Not all that are returned need be {kind}: of those left out, none was compared with them."
+        table = replace(table, cut=(*table.cut, unknown))
     for message in table.cut:
         warnings.warn(message, ItemsetsCutWarning, stacklevel=2)
     return itemset_frame(table, read.basket_count, kind)
@@ -187,9 +189,9 @@ def find_itemsets(
                     f"{bound.sizes[0]:,} items are in at least {min_count:,} baskets, more than max_itemsets = "
                     f"{limit:,}; raise the bound of frequency, or max_itemsets."
                 ) from None
-            cut = [message for message in cut if not message.startswith("Itemsets of")]
+            cut = [message for message in cut if not message.startswith(LENGTH_CUT)]
             cut.append(
-                f"Itemsets of more than {length} item{'s'[: length > 1]} were left out: there are more than "
+                f"{LENGTH_CUT} more than {length} item{'s'[: length > 1]} were left out: there are more than "
                 f"max_itemsets = {limit:,} in all. Those returned are complete and exact. Raise min_count or "
                 "min_support, set max_len or max_width, or raise max_itemsets."
             )

@@ -31,7 +31,9 @@ from sklearn.linear_model import LogisticRegression
 from mining.association.baskets import BasketError
 from mining.association.discovery import round_significant
 from mining.association.holdings import Flags, Holdings
+from mining.association.significance import wilson_interval
 from mining.gates import METRIC_COLUMNS, Refusal
+from mining.knowledge.interpretation import in_months, percent
 
 __all__ = [
     "LIST_COLUMNS",
@@ -157,6 +159,7 @@ def eligible_products(persons: pd.DataFrame, products: pd.DataFrame, held: Flags
     -----
     Suitability: a product of a risk level is offered to those whose assessed profile reaches it; without an assessment
     only level 1 and products without a level. An absent age does not reach a minimum age. An absent audience is both.
+    A product of which nothing is known is not offered.
 
     Examples
     --------
@@ -185,7 +188,7 @@ def eligible_products(persons: pd.DataFrame, products: pd.DataFrame, held: Flags
     allowed: Flags = (
         ~held
         & persons["is_reachable"].to_numpy(dtype=bool)[:, None]
-        & products["is_offered"].to_numpy(dtype=bool)[None, :]
+        & products["is_offered"].eq(True).fillna(False).to_numpy(dtype=bool)[None, :]
         & of_audience.astype(bool)
         & (profile >= level)
         & (age >= youngest)
@@ -345,8 +348,11 @@ def _known_margins(margins: Sequence[object]) -> Floats:
 
 
 def _values(probability: Floats, margins: Floats) -> Floats:
-    """Return expected margin times probability; below everything where the margin is not known."""
-    return np.nan_to_num(probability * margins, nan=-np.inf)
+    """Return expected margin times probability; below every known value where the margin is not known.
+
+    Not minus infinity: that is the score of what may not be offered.
+    """
+    return np.nan_to_num(probability * margins, nan=np.finfo(np.float64).min)
 
 
 def _top(score: Floats, eligible: Flags, top: int) -> npt.NDArray[np.int64]:
@@ -382,14 +388,8 @@ def _proof(
     rows: list[tuple[str, str, float | None, float | None, float | None]] = []
     by_value = hits(_values(probability, _known_margins(margins)))
     for name, found in (("model", ours), ("popularity", theirs), ("by_expected_value_alone", by_value)):
-        share = float(found.mean())
-        centre, spread = (
-            share + z * z / (2 * count),
-            z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2),
-        )
-        rows.append(
-            (name, metric, share, (centre - spread) / (1 + z * z / count), (centre + spread) / (1 + z * z / count))
-        )
+        lower, upper = wilson_interval(found.sum(keepdims=True), [count], settings.confidence_level)
+        rows.append((name, metric, float(found.mean()), float(lower[0]), float(upper[0])))
     difference = ours.astype(np.int64) - theirs
     mean, error = float(difference.mean()), float(difference.std()) / math.sqrt(count)
     rows.append(("difference", metric, mean, mean - z * error, mean + z * error))
@@ -404,7 +404,7 @@ def _refusals(
         return (
             Refusal(
                 "too_few_taken_up",
-                f"Only {judged:,} persons took up a product in the last {settings.months} months; "
+                f"Only {judged:,} persons took up a product in the last {in_months(settings.months)}; "
                 f"{settings.minimum_persons:,} are needed to prove a list of next products.",
                 f"近{settings.months}个月仅有{judged:,}位客户新增产品，证明推荐有效至少需要{settings.minimum_persons:,}位。",
                 f"{judged:,}",
@@ -544,19 +544,19 @@ def _sentence(
     """Return the reason in English and Chinese, from the counts of the last period."""
     exposed, taken_up, everybody, of_everybody = numbers
     english_item, chinese_item = labels.get(item, (item, item))
-    average = f"{100 * of_everybody / max(everybody, 1):.1f}"
+    average = percent(of_everybody / max(everybody, 1))
     if held is None:
         return (
             f"{of_everybody:,} of {everybody:,} persons who could be offered {english_item} took it up in the last "
-            f"{months} months ({average} %); no product this person holds says more.",
+            f"{in_months(months)} ({average} %); no product this person holds says more.",
             f"近{months}个月，在可推荐{chinese_item}的{everybody:,}位客户中有{of_everybody:,}位新开（{average}%）；"
             "该客户持有的产品未提供更强依据。",
         )
     english_held, chinese_held = labels.get(held, (held, held))
-    share = f"{100 * taken_up / exposed:.1f}"
+    share = percent(taken_up / exposed)
     return (
         f"Of {exposed:,} persons with {english_held} who could be offered {english_item}, {taken_up:,} took it up in "
-        f"the last {months} months ({share} %), against {of_everybody:,} of all {everybody:,} ({average} %).",
+        f"the last {in_months(months)} ({share} %), against {of_everybody:,} of all {everybody:,} ({average} %).",
         f"近{months}个月，在持有{chinese_held}且可推荐{chinese_item}的{exposed:,}位客户中，{taken_up:,}位新开"
         f"（{share}%）；全部{everybody:,}位可推荐客户中为{of_everybody:,}位（{average}%）。",
     )

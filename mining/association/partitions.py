@@ -6,7 +6,7 @@ Each part keeps its own baskets. When customers change, their part is read again
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable
 from concurrent.futures import Executor
 from functools import partial
 
@@ -14,7 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mining.association.baskets import BasketError, Baskets, Integers, PackedBaskets, merged_rows, row_order
+from mining.association.baskets import (
+    BasketError,
+    BasketInput,
+    Baskets,
+    Integers,
+    PackedBaskets,
+    as_read,
+    merged_rows,
+    row_order,
+    sorted_items,
+)
 from mining.association.itemsets import MAXIMUM_ITEMSETS, count_bound, find_itemsets, itemset_frame
 from mining.association.table import Codes, ItemsetTable
 from mining.association.vertical import count_itemsets
@@ -23,7 +33,7 @@ __all__ = ["frequent_itemsets_of_parts"]
 
 
 def frequent_itemsets_of_parts(
-    parts: Sequence[Baskets | PackedBaskets],
+    parts: Iterable[BasketInput],
     *,
     min_count: int | None = None,
     min_support: float | None = None,
@@ -35,8 +45,8 @@ def frequent_itemsets_of_parts(
 
     Parameters
     ----------
-    parts : sequence of Baskets or PackedBaskets
-        As `read_baskets` or `pack_baskets` return them; a basket is in one part.
+    parts : iterable of DataFrame, mapping, Baskets or PackedBaskets
+        Each in a form that `read_baskets` takes; a basket is in one part.
     min_count, min_support : int, float
         The bound over all parts: exactly one.
     max_len, max_itemsets : int, optional
@@ -63,16 +73,17 @@ def frequent_itemsets_of_parts(
     >>> [(sorted(itemset), count) for itemset, count in zip(found["itemsets"], found["count"])]
     [(['loan'], 7), (['card'], 4), (['card', 'loan'], 3)]
     """
-    if not parts:
+    given = [as_read(part) for part in parts]
+    if not given:
         raise BasketError("No parts of baskets were given; at least one is needed.")
     run = map if executor is None else executor.map
-    basket_count = sum(part.basket_count for part in parts)
+    basket_count = sum(part.basket_count for part in given)
     bound = count_bound(basket_count, min_count=min_count, min_support=min_support)
-    given = [int(part.weights.sum()) for part in parts]
-    shares = [max(1, -(-bound * count // max(1, sum(given)))) for count in given]
-    merged = list(run(merged_rows, parts))
+    held = [int(part.weights.sum()) for part in given]
+    shares = [max(1, -(-bound * count // max(1, sum(held)))) for count in held]
+    merged = list(run(merged_rows, given))
     tables = list(run(partial(_mined, max_len=max_len, max_itemsets=max_itemsets), merged, shares))
-    items = tuple(sorted({item for part in parts for item in part.items}))  # type: ignore[type-var]
+    items, _ = sorted_items(list(dict.fromkeys(item for part in given for item in part.items)))
     levels = _together(items, tables)
     by_part = list(run(partial(_counted, items=items, levels=levels), merged))
     counts = [np.sum(of_level, axis=0) for of_level in zip(*by_part, strict=True)]

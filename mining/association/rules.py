@@ -7,13 +7,14 @@ antecedent pattern, so no Python runs per rule.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mining.association.baskets import LARGEST_BASKET_COUNT, BasketError, Integers
+from mining.association.baskets import LARGEST_BASKET_COUNT, BasketError, Integers, whole_number
 from mining.association.significance import (
     Floats,
     benjamini_hochberg,
@@ -109,7 +110,8 @@ def association_rules(
 
     Notes
     -----
-    Tested are all rules of all candidates of the search, frequent or not (those that were not count with p = 1):
+    Tested are all rules of all candidates of the search, frequent or not (those that were not count with p = 1), up to
+    the longest frequent itemset:
     an itemset that is frequent was *selected* for its count, so counting only the survivors would flatter them.
 
     Examples
@@ -123,7 +125,10 @@ def association_rules(
     allowed = (*MEASURES, "improvement")
     if metric not in allowed:
         raise BasketError(f"metric is {metric!r}; valid are {', '.join(allowed)}.")
+    if not isinstance(min_threshold, Real) or min_threshold != min_threshold:  # noqa: PLR0124 (NaN)
+        raise BasketError(f"min_threshold is {min_threshold!r}; it must be a number.")
     table = read_itemsets(itemsets, basket_count)
+    basket_count = int(basket_count)
     rules = weigh_rules(
         table,
         basket_count,
@@ -179,7 +184,8 @@ def read_itemsets(itemsets: pd.DataFrame, basket_count: int) -> ItemsetTable:
     missing = [name for name in ("itemsets", "support") if name not in itemsets]
     if missing:
         raise BasketError(f"The frame of itemsets has no column {missing[0]}; valid are support, itemsets and count.")
-    if not 1 <= basket_count <= LARGEST_BASKET_COUNT:
+    basket_count = whole_number("basket_count", basket_count, "baskets")
+    if basket_count > LARGEST_BASKET_COUNT:
         raise BasketError(f"basket_count is {basket_count}; valid is 1 to {LARGEST_BASKET_COUNT:,}.")
     support = itemsets["support"].to_numpy(dtype=np.float64)
     counts = np.rint(support * basket_count).astype(np.int64)
@@ -197,6 +203,12 @@ def read_itemsets(itemsets: pd.DataFrame, basket_count: int) -> ItemsetTable:
             f"{basket_count:,} baskets; pass the number of baskets that the itemsets were mined from."
         )
     sets = itemsets["itemsets"].tolist()
+    for row, itemset in enumerate(sets):
+        if not isinstance(itemset, frozenset | set | tuple | list) or len(set(itemset)) < len(itemset):
+            raise BasketError(
+                f"Row {row} of the itemsets is {itemset!r}; an itemset is a frozenset (or a tuple or list) of items, "
+                "each once."
+            )
     labels = list(dict.fromkeys(item for itemset in sets for item in itemset))
     try:
         labels.sort()
@@ -224,8 +236,8 @@ def weigh_rules(
     max_rules: int = MAXIMUM_RULES,
 ) -> WeighedRules:
     """Return every rule of a table of itemsets with all measures; parameters as `association_rules`."""
-    if max_consequent is not None and (int(max_consequent) != max_consequent or max_consequent < 1):
-        raise BasketError(f"max_consequent is {max_consequent!r}; it must be a whole number of items, 1 or more.")
+    if max_consequent is not None:
+        max_consequent = whole_number("max_consequent", max_consequent, "items")
     patterns = [_antecedent_patterns(length, max_consequent or length) for length in range(1, len(table.levels) + 1)]
     sizes = [len(level) * len(masks) for level, masks in zip(table.levels, patterns, strict=True)]
     if sum(sizes) > max_rules:

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["BASKETS", "RuleEvidence", "TestEvidence", "Unit", "explain_rule", "explain_tests"]
+__all__ = [
+    "BASKETS",
+    "RuleEvidence",
+    "TestEvidence",
+    "Unit",
+    "explain_rule",
+    "explain_tests",
+    "in_months",
+    "percent",
+    "times",
+]
 
 
 @dataclass(frozen=True)
@@ -74,20 +84,20 @@ def explain_rule(
     english_then, chinese_then = _named(evidence.consequent, names)
     confidence = evidence.rule_count / evidence.antecedent_count
     average = evidence.consequent_count / evidence.basket_count
-    level = f"{100 * evidence.confidence_level:.3g}"
+    level = f"{100 * evidence.confidence_level:.6g}"
     p_value = "< 1e-300" if evidence.adjusted_p_value < 1e-300 else f"= {evidence.adjusted_p_value:.2g}"
     english = (
         f"Of {evidence.antecedent_count:,} {unit.english} with {english_if}, {evidence.rule_count:,} "
-        f"({_percent(confidence)} %; {level} % interval {_percent(evidence.confidence_lower)} to "
-        f"{_percent(evidence.confidence_upper)} %) also have {english_then}, against {evidence.consequent_count:,} of "
-        f"all {evidence.basket_count:,} ({_percent(average)} %): {confidence / average:.3g} times the average. "
+        f"({percent(confidence)} %; {level} % interval {percent(evidence.confidence_lower)} to "
+        f"{percent(evidence.confidence_upper)} %) also have {english_then}, against {evidence.consequent_count:,} of "
+        f"all {evidence.basket_count:,} ({percent(average)} %): {times(confidence / average)} times the average. "
     )
     chinese = (
         f"在有{chinese_if}的{evidence.antecedent_count:,}{unit.chinese}中，{evidence.rule_count:,}{unit.chinese}"
-        f"（{_percent(confidence)}%，{level}%置信区间{_percent(evidence.confidence_lower)}%至"
-        f"{_percent(evidence.confidence_upper)}%）同时有{chinese_then}；全部{evidence.basket_count:,}{unit.chinese}中有"
-        f"{evidence.consequent_count:,}{unit.chinese}（{_percent(average)}%），"
-        f"即平均水平的{confidence / average:.3g}倍。"
+        f"（{percent(confidence)}%，{level}%置信区间{percent(evidence.confidence_lower)}%至"
+        f"{percent(evidence.confidence_upper)}%）同时有{chinese_then}；全部{evidence.basket_count:,}{unit.chinese}中有"
+        f"{evidence.consequent_count:,}{unit.chinese}（{percent(average)}%），"
+        f"即平均水平的{times(confidence / average)}倍。"
     )
     if evidence.is_significant:
         english += f"Chance does not explain it (adjusted p {p_value}, {evidence.tests:,} rules tested)."
@@ -127,7 +137,10 @@ STRATA_NAMES = {
 OUTCOMES = {
     None: ("It stood every test.", "通过全部检验。"),
     "chance": ("It was not put to further tests: it may be chance.", "因可能出于偶然，未作进一步检验。"),
-    "holdout": ("It was not found again on the baskets held out.", "在留出样本中未能重现。"),
+    "holdout": (
+        "A search without the baskets held out did not find it, or these did not confirm it.",
+        "不含留出样本的搜索未能发现它，或留出样本未能证实它。",
+    ),
     "simpson": ("Within the strata it turns round (Simpson's paradox).", "分层后方向反转（辛普森悖论）。"),
     "strata": ("Most of it is the make-up of the customers.", "主要由客户结构造成。"),
     "next_period": ("In the next period it went the other way.", "下一期方向相反。"),
@@ -151,11 +164,11 @@ def explain_tests(evidence: TestEvidence) -> tuple[str, str]:
         return english, chinese
     parts: list[tuple[str, str]] = []
     if evidence.holdout_lift == evidence.holdout_lift:
-        lift = f"{evidence.holdout_lift:.3g}"
+        lift = times(evidence.holdout_lift)
         parts.append((f"On baskets held out: {lift} times the average.", f"留出样本中为平均的{lift}倍。"))
     if evidence.strata_lift == evidence.strata_lift:
         names = [STRATA_NAMES.get(name, (name, name)) for name in evidence.strata]
-        lift, lower = f"{evidence.strata_lift:.3g}", f"{evidence.strata_lift_lower:.3g}"
+        lift, lower = times(evidence.strata_lift), times(evidence.strata_lift_lower)
         parts.append(
             (
                 f"Among persons of the same {', '.join(name for name, _ in names)}: {lift} times what independence "
@@ -164,10 +177,10 @@ def explain_tests(evidence: TestEvidence) -> tuple[str, str]:
             )
         )
     if evidence.next_period in ("held", "reversed"):
-        lift = f"{evidence.next_period_lift:.3g}"
+        lift = times(evidence.next_period_lift)
         parts.append(
             (
-                f"In the {evidence.months} months after an earlier date those with the one took up the other "
+                f"In the {in_months(evidence.months)} after an earlier date those with the one took up the other "
                 f"{lift} times as often as the average.",
                 f"此前时点之后的{evidence.months}个月内，有前者的客户新增后者为平均的{lift}倍。",
             )
@@ -181,10 +194,38 @@ def _named(codes: Sequence[str], names: Mapping[str, tuple[str, str]]) -> tuple[
     return " and ".join(pair[0] for pair in pairs), "和".join(pair[1] for pair in pairs)
 
 
-def _percent(share: float) -> str:
-    """Return a share in per cent; what is not quite none or all is not rounded to it."""
+def percent(share: float) -> str:
+    """Return a share in per cent; what is not quite none or all is not rounded to it.
+
+    Examples
+    --------
+    >>> percent(0.583), percent(0.0001), percent(0.9999), percent(1.0)
+    ('58.3', '< 0.1', '> 99.9', '100.0')
+    """
     if 0.0 < share < 0.0005:
         return "< 0.1"
     if 0.9995 <= share < 1.0:
         return "> 99.9"
     return f"{100 * share:.1f}"
+
+
+def times(ratio: float) -> str:
+    """Return how many times the average, to three digits and without a power of ten.
+
+    Examples
+    --------
+    >>> times(1.389), times(999.6), times(24_500.0)
+    ('1.39', '1,000', '24,500')
+    """
+    return f"{ratio:.3g}" if ratio < 999.5 else f"{ratio:,.0f}"
+
+
+def in_months(count: int) -> str:
+    """Return a number of months in English.
+
+    Examples
+    --------
+    >>> in_months(1), in_months(6)
+    ('1 month', '6 months')
+    """
+    return f"{count:,} {'month' if count == 1 else 'months'}"

@@ -155,6 +155,19 @@ def test_closed_and_maximal_itemsets_are_those_of_the_definition(kind: str, max_
     )
 
 
+@pytest.mark.parametrize("kind", ["closed", "maximal"])
+def test_that_larger_ones_left_out_were_not_compared_is_said(kind: str) -> None:
+    baskets = {("a", "b", "c"): 3, ("a",): 2}
+    with pytest.warns(ItemsetsCutWarning) as caught:
+        found = frequent_itemsets(baskets, min_count=1, kind=kind, max_itemsets=6)  # type: ignore[arg-type]
+    assert frozenset({"a", "b"}) in set(found["itemsets"])  # which is neither, beside a, b and c together
+    assert found.attrs["cut"] == [str(one.message) for one in caught]
+    assert found.attrs["cut"][-1].startswith(f"Not all that are returned need be {kind}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not frequent_itemsets(baskets, min_count=1, kind=kind).attrs["cut"]  # type: ignore[arg-type]
+
+
 def test_all_itemsets_can_be_made_again_from_the_closed_ones() -> None:
     frame = pd.DataFrame(np.random.default_rng(8).random((60, 8)) < 0.6, columns=list("abcdefgh"))
     closed = frequent_itemsets(frame, min_count=12, kind="closed")

@@ -8,7 +8,7 @@ import pytest
 
 from mining.association import PUBLISHED_COLUMNS, AssociationSettings, BasketError, mine_rules
 from mining.association.discovery import round_significant
-from mining.knowledge.interpretation import RuleEvidence, Unit, explain_rule
+from mining.knowledge.interpretation import RuleEvidence, TestEvidence, Unit, explain_rule, explain_tests
 
 SETTINGS = AssociationSettings(min_count=45, unit=Unit("accounts", "个账户"))
 
@@ -109,6 +109,8 @@ def test_redundant_rules_are_published_only_on_request(berka_baskets: pd.DataFra
 def test_a_setting_out_of_range_is_refused_by_name(setting: str) -> None:
     with pytest.raises(BasketError, match=f"{setting} is -1"):
         AssociationSettings(**{"min_count": 1, setting: -1})
+    with pytest.raises(BasketError, match=f"{setting} is nan"):
+        AssociationSettings(**{"min_count": 1, setting: float("nan")})
 
 
 def test_published_floats_have_ten_significant_digits(berka_baskets: pd.DataFrame) -> None:
@@ -145,3 +147,23 @@ def test_a_sentence_does_not_round_almost_all_to_all_nor_call_chance_a_finding()
     assert "9,999 (> 99.9 %" in english
     assert "It may be chance (adjusted p = 0.3, 7 rules tested)." in english
     assert "该结果可能出于偶然（校正后p = 0.3，共检验7条规则）。" in chinese
+
+
+def test_a_large_lift_and_a_single_month_are_written_as_people_write_them() -> None:
+    evidence = RuleEvidence(["a"], ["b"], 6, 5, 5, 100_000, 0.44, 0.97, 0.999, 1e-20, True, 2)
+    english, chinese = explain_rule(evidence)
+    assert "99.9 % interval" in english
+    assert "(< 0.1 %): 16,667 times the average." in english
+    assert "即平均水平的16,667倍" in chinese
+    tests = explain_tests(TestEvidence(1234.5, 2.0, 1.5, ["age_band"], "held", 3.0, None, 1))
+    assert "On baskets held out: 1,234 times the average." in tests[0]
+    assert "In the 1 month after an earlier date" in tests[0]
+    assert "留出样本中为平均的1,234倍" in tests[1]
+
+
+def test_a_rule_that_the_search_apart_did_not_find_is_not_said_to_have_failed_on_the_baskets_held_out() -> None:
+    english, chinese = explain_tests(
+        TestEvidence(3.17, 1.42, 1.18, ["age_band"], "not_shown", float("nan"), "holdout", 6)
+    )
+    assert english.endswith("A search without the baskets held out did not find it, or these did not confirm it.")
+    assert chinese.endswith("不含留出样本的搜索未能发现它，或留出样本未能证实它。")

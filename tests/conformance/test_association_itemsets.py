@@ -78,6 +78,7 @@ def test_every_form_of_the_same_baskets_gives_the_same_answer() -> None:
             boolean,
             boolean.astype(int),
             boolean.astype(pd.SparseDtype(bool, False)),
+            boolean.astype(pd.SparseDtype(bool, True)),
             {("card", "loan"): 2, ("card",): 1},
             read_baskets(HELD),
         )
@@ -154,6 +155,12 @@ def test_the_support_bound_admits_the_count_it_was_made_from() -> None:
         ({("card",): 0}, "count 0"),
         ({("card", None): 1}, "missing item"),
         ([["card"]], "came as list"),
+        ({"card": 1}, r"the key 'card'; a basket is a tuple of items, also one of a single item: \('card',\)"),
+        ({7: 1}, r"the key 7; a basket is a tuple"),
+        (HELD.assign(item=[["card"]] * 5), r"cannot be told apart from others .*explode"),
+        (HELD.assign(weight=[1, 1, 1, 2, 1]), "gives basket 2 the weight 1, another row of the same basket 2"),
+        (pd.DataFrame({"card": [1.0, np.nan]}).astype(pd.SparseDtype(float, np.nan)), "Row 1, column 'card' is nan"),
+        (HELD.assign(weight=[4_000_000_000, 4_000_000_000, 1, 1, 1]), "4000000000; it must be .* 1 to 3,037,000,499"),
     ],
 )
 def test_unusable_baskets_are_refused_with_what_was_found(baskets: object, message: str) -> None:
@@ -173,6 +180,11 @@ def test_unusable_baskets_are_refused_with_what_was_found(baskets: object, messa
         ({"min_support": float("nan")}, "min_support is nan"),
         ({"min_count": 1, "max_len": 0}, "max_len is 0"),
         ({"min_count": 1, "basket_count": 2}, "basket_count is 2, but 3 baskets"),
+        ({"min_count": 1, "basket_count": 10.7}, "basket_count is 10.7; it must be a whole number of baskets"),
+        ({"min_count": 1, "basket_count": float("nan")}, "basket_count is nan"),
+        ({"min_count": "2"}, "min_count is '2'"),
+        ({"min_count": 1, "max_len": "2"}, "max_len is '2'"),
+        ({"min_support": "0.2"}, "min_support is '0.2'"),
     ],
 )
 def test_bounds_out_of_range_are_refused(bounds: dict[str, float], message: str) -> None:

@@ -16,6 +16,7 @@ from mining.association import (
     frequent_itemsets,
     frequent_itemsets_of_parts,
     merge_baskets,
+    pack_baskets,
     read_baskets,
 )
 from mining.association.baskets import distinct_baskets, merged_rows
@@ -37,6 +38,21 @@ def test_parts_added_up_are_the_whole(parts: list[Baskets], quest_baskets: pd.Da
     for name in ("offsets", "codes", "weights"):
         np.testing.assert_array_equal(getattr(merged, name), getattr(whole, name))
     assert merged.basket_count == 100_000
+
+
+def test_parts_as_words_add_up_too() -> None:
+    one, two = pack_baskets(["card", "loan"], [1, 3], [2, 1]), pack_baskets(["card"], [1], [3], basket_count=10)
+    merged = merge_baskets([one, two])
+    assert (merged.items, merged.weights.tolist(), merged.basket_count) == (("card", "loan"), [5, 1], 13)
+
+
+def test_parts_come_in_every_form_that_baskets_come_in() -> None:
+    parts = [{("card", "loan"): 2}, pd.DataFrame({"basket": [1, 2], "item": ["card", "loan"]})]
+    whole = frequent_itemsets({("card", "loan"): 2, ("card",): 1, ("loan",): 1}, min_count=1)
+    pd.testing.assert_frame_equal(frequent_itemsets(merge_baskets(parts), min_count=1), whole)
+    pd.testing.assert_frame_equal(frequent_itemsets_of_parts(iter(parts), min_count=1), whole)
+    with pytest.raises(BasketError, match="no common order"):
+        frequent_itemsets_of_parts([{("card",): 1}, {(7,): 1}], min_count=1)
 
 
 def test_parts_mined_beside_each_other_give_the_answer_of_one_mine(

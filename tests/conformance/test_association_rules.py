@@ -130,6 +130,10 @@ def test_rules_need_every_part(berka_baskets: pd.DataFrame) -> None:
         ({"itemsets": pd.DataFrame({"support": [0.5]})}, "no column itemsets"),
         ({"itemsets": pd.DataFrame({"support": [0.5, 0.5], "itemsets": [frozenset("a")] * 2})}, "a occurs twice"),
         ({"itemsets": pd.DataFrame({"support": [0.5], "itemsets": [frozenset()]})}, "empty set"),
+        ({"itemsets": pd.DataFrame({"support": [0.5], "itemsets": ["card"]})}, "Row 0 of the itemsets is 'card'"),
+        ({"itemsets": pd.DataFrame({"support": [0.5], "itemsets": [["a", "a"]]})}, r"Row 0 .*\['a', 'a'\].*each once"),
+        ({"basket_count": 4500.5}, "basket_count is 4500.5"),
+        ({"min_threshold": float("nan")}, "min_threshold is nan"),
     ],
 )
 def test_unusable_itemsets_and_bounds_are_refused(

@@ -288,3 +288,9 @@ def test_the_same_baskets_are_held_out_in_every_run_whatever_else_is_there() -> 
 def test_bounds_of_the_tests_out_of_range_are_refused_by_name(setting: str, value: float) -> None:
     with pytest.raises(BasketError, match=f"{setting} is {value}"):
         VerificationSettings(**{setting: value})
+
+
+def test_a_day_that_is_none_is_told_with_its_column() -> None:
+    rows = pd.DataFrame({"person_id": ["a"], "item": ["card"], "held_from": ["soon"], "held_to": [None]})
+    with pytest.raises(BasketError, match=r'Column held_from of the holdings: .*"soon".*such as 2024-01-05'):
+        read_holdings(rows)

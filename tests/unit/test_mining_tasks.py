@@ -44,6 +44,11 @@ def test_a_new_question_is_a_file_beside_the_mapping_and_no_code(tmp_path: Path)
     assert both[1].population == {"age_band": ("18-24", "25-34"), "party_type": ("personal",)}
 
 
+def test_openings_of_one_month_are_called_so(tmp_path: Path) -> None:
+    text = TEXT.replace("baskets: {of: holdings, months: 6}", "baskets: {of: openings, months: 1}")
+    assert read_task(written(tmp_path, text)).settings.unit.english == "lists of what a person opened in 1 month"
+
+
 def test_the_task_that_the_page_shows_is_one(tmp_path: Path) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "association.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mining.association import NextProductSettings, Period, eligible_products, recommend
-from mining.association.next_product import LIST_COLUMNS, NextProductResult
+from mining.association.next_product import LIST_COLUMNS, NextProductResult, _sentence
 
 ITEMS = ("card", "fund", "gold", "loan", "payroll", "term")
 PERSONS = [f"person {number:05}" for number in range(6000)]
@@ -155,3 +155,38 @@ def test_margins_do_not_change_who_is_named_only_the_order(result: NextProductRe
     named = result.products.groupby("person_id")["item"].agg(set)
     pd.testing.assert_series_equal(named, flat.products.groupby("person_id")["item"].agg(set))
     assert (flat.products["item"].tolist()) != result.products["item"].tolist()
+
+
+def test_a_product_of_which_nothing_is_known_is_not_offered() -> None:
+    persons = pd.DataFrame({"is_reachable": [True], "party_type": ["personal"], "age": [40], "risk_profile": [5]})
+    known = pd.DataFrame({"is_offered": [True], "audience": [None], "minimum_age": [None], "risk_level": [None]})
+    products = known.set_axis(["card"]).reindex(["card", "unheard_of"])
+    held = np.zeros((1, 2), dtype=bool)
+    assert eligible_products(persons, products, held).tolist() == [[True, False]]
+    products["is_offered"] = products["is_offered"].astype("boolean")
+    assert eligible_products(persons, products, held).tolist() == [[True, False]]
+
+
+def test_a_choice_by_value_alone_gives_no_place_to_what_may_not_be_offered() -> None:
+    last = period(2, linked=True)
+    unknown = recommend(
+        PERSONS,
+        ITEMS,
+        before=period(1, linked=True),
+        last=last,
+        now=period(3, linked=True, is_last=True),
+        margins=[None] * 6,
+        settings=NextProductSettings(top=3),
+    )
+    assert last.taken_up is not None
+    named = last.eligible & (np.cumsum(last.eligible, axis=1) <= 3)  # all are worth the same: the first three
+    judged = last.taken_up.any(axis=1)
+    expected = (named & last.taken_up)[judged].any(axis=1).mean()
+    rates = unknown.metrics.set_index(["subject", "metric"])["value"]
+    assert rates["by_expected_value_alone", "hit_rate_at_3"] == pytest.approx(expected)
+
+
+def test_a_share_below_a_tenth_of_a_per_cent_is_not_called_none() -> None:
+    english, chinese = _sentence(None, "gold", [40_000, 3, 40_000, 3], {}, 1)
+    assert english.startswith("3 of 40,000 persons who could be offered gold took it up in the last 1 month (< 0.1 %)")
+    assert "3位新开（< 0.1%）" in chinese

@@ -59,7 +59,7 @@ def run_row(task: MiningTask, result: TaskResult, build: Build, watch: Stopwatch
 
 def reason_zh(task: MiningTask, persons: int) -> str:
     """Why a task was refused, in Chinese."""
-    return f"任务{task.name}：有购物篮的客户不足：{persons} 位，至少需要 {task.settings.minimum_baskets} 位。"
+    return f"任务{task.name}：有购物篮的客户不足：{persons:,}位，至少需要{task.settings.minimum_baskets:,}位。"
 
 
 def mine(bank: Bank, _store: ModelStore, build: Build, _is_retraining: bool) -> Mined:
