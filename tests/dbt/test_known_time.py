@@ -326,6 +326,7 @@ def test_members_are_inferred_until_they_come_and_events_follow_their_last_versi
     assert [max(households[day]) for day in DAYS] == [2, 2, 1, 1]
 
 
+@pytest.mark.slow
 def test_a_deleted_account_and_customer_keep_what_was_known_and_are_not_taken_for_unknown(full, new_warehouse):
     warehouse = new_warehouse(copy_of=full.file)
     deleted_on = date(2024, 3, 3)
@@ -403,6 +404,7 @@ def test_what_the_vault_and_the_clock_add_does_not_reach_the_star(full, new_ware
     assert other.rows(f"{named} order by all") == [("person of 3",)]
 
 
+@pytest.mark.slow
 def test_records_that_turn_out_to_be_one_person_are_one_in_every_table_from_that_day(full, new_warehouse):
     warehouse = new_warehouse(copy_of=full.file)
     before, day = date(2024, 3, 4), date(2024, 3, 5)
@@ -558,9 +560,11 @@ def marked(new_warehouse):
             ("transactions", _transaction(900, date(2024, 3, 2), 5), 3), False, id="open month", marks=pytest.mark.slow
         ),
         pytest.param(("transactions", _transaction(900, date(2024, 1, 9), 5), 3), False, id="late and known now"),
-        pytest.param(("transactions", _transaction(900, date(2024, 1, 9), 5), 2), True, id="known in February"),
+        pytest.param(
+            ("transactions", _transaction(900, date(2024, 1, 9), 5), 2), True, id="of February", marks=pytest.mark.slow
+        ),
         pytest.param(("customers", {"source_customer_id": "8"}, 3), False, id="new customer", marks=pytest.mark.slow),
-        pytest.param(("customers", {"source_customer_id": "8"}, 2), True, id="of February", marks=pytest.mark.slow),
+        pytest.param(("customers", {"source_customer_id": "8"}, 2), True, id="customer of February", marks=pytest.mark.slow),
         pytest.param(("customers", {"source_customer_id": "9"}, 3), True, id="the owner of an account"),
     ],
 )

@@ -18,6 +18,8 @@ from typing import Any
 import duckdb
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 MONTH_END, MIDDLE = date(2025, 11, 30), date(2025, 11, 17)
 STRANGER = ("core", "NOBODY")

@@ -107,6 +107,7 @@ def test_two_builds_from_scratch_give_equal_tables(tmp_path, mainbank, generated
     assert first == second
 
 
+@pytest.mark.slow
 def test_running_again_changes_no_row_and_makes_a_new_release(second_home, mainbank):
     before = table_hashes(second_home / "current" / "mainbank.duckdb", schemas=BUSINESS)
     target = os.readlink(second_home / "current")
@@ -252,6 +253,7 @@ def accounts_by_side(release):
     )
 
 
+@pytest.mark.slow
 def test_berka_as_of_its_last_transaction(berka_home):
     release = berka_home / "current" / "mainbank.duckdb"
     assert query(release, "select as_of::varchar, base_currency, time_zone from meta.release") == [
@@ -272,6 +274,7 @@ def test_berka_as_of_its_last_transaction(berka_home):
     assert landed["card"] == 892
 
 
+@pytest.mark.slow
 def test_what_berka_has_no_source_for_is_empty_and_says_so(berka_home):
     release = berka_home / "current" / "mainbank.duckdb"
     reasons = dict(
@@ -298,6 +301,7 @@ def test_what_berka_has_no_source_for_is_empty_and_says_so(berka_home):
     assert empty - {"customer.customer_rule"} == set(reasons)
 
 
+@pytest.mark.slow
 def test_berka_s_miners_give_what_its_tables_allow_and_say_why_not_the_rest(berka_home):
     release = berka_home / "current" / "mainbank.duckdb"
     runs = dict(query(release, "select miner, status from mining.model_run"))
@@ -317,6 +321,7 @@ def test_berka_s_miners_give_what_its_tables_allow_and_say_why_not_the_rest(berk
     assert query(release, "select count(*) from mining.churn_score") == [(0,)]
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_berka_as_of_the_end_of_1998_knows_every_account(berka_home, mainbank, shared_data):
     outcome = mainbank(
