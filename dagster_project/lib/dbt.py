@@ -182,8 +182,12 @@ def invoke(
             DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if outcome.exception is not None:
         raise DbtError(f"dbt {' '.join(arguments)}: {outcome.exception}") from outcome.exception
-    # What runs before the nodes is none of them.
-    results = [result for result in getattr(outcome.result, "results", []) if result.node.resource_type != "operation"]
+    # What runs before the nodes is none of them, but without it they are all skipped and none has failed.
+    given = getattr(outcome.result, "results", [])
+    results = [result for result in given if result.node.resource_type != "operation"]
+    for result in given:
+        if result.node.resource_type == "operation" and str(result.status) not in ("success", "pass"):
+            raise DbtError(f"dbt {' '.join(arguments)}: {result.node.name}: {result.message}")
     if not outcome.success and not results:
         raise DbtError(f"dbt {' '.join(arguments)} failed; see its messages above")
     return [
